@@ -1,0 +1,133 @@
+//! The lock: `prebake.lock`, every input of a bake and what it is known by.
+//!
+//! A build with a lock asks no index: each input stands in it with URL, size and digests, and the
+//! identity of the rootfs that comes of them. The lock's text is made for reading in a diff: a
+//! fixed order, one fact a line. Each version of the format has a module of its own under
+//! `lock/`; the types here are the domain's and know no format.
+
+mod v1;
+
+use std::path::Path;
+
+use prebake_apk::digest::{Sha1, Sha256};
+
+use crate::arch::Arch;
+use crate::document::DocumentError;
+
+/// The longest lock read, in bytes; a package takes about 400.
+pub const MAX_LOCK_BYTES: u64 = 64 << 20;
+
+/// Every input of a recipe's bakes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lock {
+    /// The digest of what the recipe said when the lock was written: see
+    /// [`Recipe::digest`](crate::recipe::Recipe::digest).
+    pub recipe: Sha256,
+    /// One rootfs for each architecture, in the recipe's order.
+    pub rootfs: Vec<LockedRootfs>,
+}
+
+/// The inputs of one rootfs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockedRootfs {
+    /// What it runs on.
+    pub arch: Arch,
+    /// The base's release, where it is known.
+    pub release: Option<String>,
+    /// The SHA-256 of the rootfs's uncompressed tar stream.
+    pub identity: Sha256,
+    /// What it starts from.
+    pub base: LockedBase,
+    /// The indexes that the packages were chosen from, in the repositories' order.
+    pub indexes: Vec<LockedIndex>,
+    /// What is done to the base, in apk's order.
+    pub steps: Vec<Step>,
+}
+
+/// A base tarball.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockedBase {
+    /// Where it was found.
+    pub url: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The digest of the file as it was fetched.
+    pub sha256: Sha256,
+}
+
+/// A repository's index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockedIndex {
+    /// Where it was found.
+    pub url: String,
+    /// What the repository calls it, as in `v3.21.3-18-g9f6d7a7`; empty where it does not.
+    pub description: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The digest of the file as it was fetched.
+    pub sha256: Sha256,
+    /// The fingerprint of the key that signed it.
+    pub key: Sha256,
+}
+
+/// One change to the base.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A package is installed, instead of an older or newer one where the base has it.
+    Install(LockedPackage),
+    /// A package of the base goes.
+    Remove {
+        /// Its name.
+        name: String,
+        /// Its version.
+        version: String,
+    },
+}
+
+/// A package and all it is known by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockedPackage {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Where it was found.
+    pub url: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The digest of the file as it was fetched.
+    pub sha256: Sha256,
+    /// The SHA-1 of its compressed control member: what apk and the index know it by.
+    pub identity: Sha1,
+    /// The fingerprint of the key that signed the index which vouches for the identity.
+    pub key: Sha256,
+    /// The tag of the repository it is pinned to, without the `@`.
+    pub tag: Option<String>,
+}
+
+impl Lock {
+    /// Reads a lock from its text. `path` names it in messages.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, DocumentError> {
+        v1::parse(path, text)
+    }
+
+    /// Returns the lock's text, in the newest format.
+    pub fn to_text(&self) -> String {
+        v1::write(self)
+    }
+
+    /// Returns the rootfs for `arch`.
+    pub fn rootfs(&self, arch: Arch) -> Option<&LockedRootfs> {
+        self.rootfs.iter().find(|rootfs| rootfs.arch == arch)
+    }
+}
+
+impl LockedRootfs {
+    /// Returns the packages that are installed, in order.
+    pub fn packages(&self) -> impl Iterator<Item = &LockedPackage> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Install(package) => Some(package),
+            Step::Remove { .. } => None,
+        })
+    }
+}

@@ -1,0 +1,203 @@
+//! The recipe: `prebake.toml`, what a person writes.
+//!
+//! A recipe says what is wanted and nothing about how it was found: that is the
+//! [lock](crate::lock)'s. Paths in a recipe are relative to the recipe's folder. An unknown key,
+//! a wrong type or an unknown architecture is a [`Problem`] that names its place and, where one
+//! is near, the right word.
+
+//mod digest;
+mod parse;
+
+use std::path::{Path, PathBuf};
+
+use prebake_apk::digest::Sha256;
+use prebake_apk::path::GuestPath;
+
+use crate::arch::Arch;
+use crate::document::{At, DocumentError, Problem};
+use crate::template::Template;
+
+/// The root of Alpine's own mirror, which a recipe without `mirrors` is fetched from.
+pub const ALPINE_MIRROR: &str = "https://dl-cdn.alpinelinux.org/alpine";
+
+/// The name a recipe has where none is given.
+pub const RECIPE_FILE: &str = "prebake.toml";
+
+/// The longest recipe read, in bytes. Real ones are a few hundred.
+pub const MAX_RECIPE_BYTES: u64 = 1 << 20;
+
+/// What a person asked for.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    /// The recipe's own file.
+    pub path: PathBuf,
+    /// The recipe's text, for messages that point into it.
+    pub text: String,
+    /// What the rootfs is called.
+    pub name: String,
+    /// The architectures to bake for, each once, in the recipe's order.
+    pub arches: Vec<Arch>,
+    /// What to install, in apk's world syntax, as written.
+    pub packages: Vec<At<String>>,
+    /// What to start from.
+    pub base: Base,
+    /// Roots of Alpine mirrors, the first one preferred; where `base.release` and the default
+    /// repositories are found.
+    pub mirrors: Vec<String>,
+    /// Repositories in order of preference. Empty: main and community of the base's branch.
+    pub repositories: Vec<Repository>,
+    /// Files added after all packages.
+    pub files: Vec<File>,
+    /// What to write. Never empty.
+    pub outputs: Vec<Output>,
+}
+
+/// What a rootfs starts from.
+#[derive(Clone, Debug)]
+pub struct Base {
+    /// The release, as in `3.21.3`; needed where `url` is not given.
+    pub release: Option<At<String>>,
+    /// A base tarball from elsewhere; may hold `{arch}` and `{release}`.
+    pub url: Option<At<String>>,
+    /// The base's SHA-256 for each architecture that the recipe names one for.
+    pub sha256: Vec<(Arch, Sha256)>,
+    /// Keys of the base that count although they are not Alpine's.
+    pub keys: Vec<TrustedKey>,
+}
+
+/// A key that a recipe names.
+#[derive(Clone, Debug)]
+pub enum TrustedKey {
+    /// A public key file; its name is the one that signatures use.
+    File {
+        /// The file, joined to the recipe's folder.
+        path: PathBuf,
+        /// Where the recipe names it.
+        at: At<String>,
+    },
+    /// The SHA-256 of a key's DER form, for a key that the base brings.
+    Fingerprint(Sha256),
+}
+
+/// Where packages come from.
+#[derive(Clone, Debug)]
+pub struct Repository {
+    /// The folder above the architecture's, without a trailing `/`.
+    pub url: At<String>,
+    /// The tag that a package's `@tag` names, without the `@`.
+    pub tag: Option<String>,
+    /// Keys that may sign this repository's index, beside the base's.
+    pub keys: Vec<TrustedKey>,
+    /// Other places of the same repository, tried in order when `url` fails.
+    pub mirrors: Vec<String>,
+}
+
+/// A file that the recipe adds.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// Where it goes.
+    pub path: At<GuestPath>,
+    /// What is in it.
+    pub content: FileContent,
+    /// Its permission bits.
+    pub mode: u32,
+    /// Its owner: a name of the rootfs's own `passwd`, or a number.
+    pub user: String,
+    /// Its group: a name of the rootfs's own `group`, or a number.
+    pub group: String,
+}
+
+/// Where a [`File`]'s bytes are.
+#[derive(Clone, Debug)]
+pub enum FileContent {
+    /// In the recipe.
+    Text(String),
+    /// In a file beside it.
+    Source {
+        /// The file, joined to the recipe's folder.
+        path: PathBuf,
+        /// Where the recipe names it.
+        at: At<String>,
+    },
+}
+
+/// Something to write.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// Where it goes, relative to the recipe's folder, one file for each architecture.
+    pub path: At<Template>,
+    /// What it is.
+    pub format: Format,
+}
+
+/// What an output is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A tar archive, compressed with gzip.
+    TarGz,
+}
+
+impl Recipe {
+    /// Reads the recipe in the file `path`, or in the folder `path` under its usual name.
+    pub fn read(path: &Path) -> Result<Self, crate::Error> {
+        let path = if path.is_dir() {
+            path.join(RECIPE_FILE)
+        } else {
+            path.to_owned()
+        };
+        let text = crate::host_file::read_text(&path, MAX_RECIPE_BYTES)
+            .map_err(|source| crate::Error::recipe_file(&path, source))?;
+        Self::parse(&path, text).map_err(crate::Error::from)
+    }
+
+    /// Reads a recipe from its text. `path` names it in messages and is what its relative paths
+    /// are relative to.
+    pub fn parse(path: &Path, text: String) -> Result<Self, DocumentError> {
+        parse::parse(path, text)
+    }
+
+    /// Returns the folder that the recipe's relative paths are relative to.
+    pub fn folder(&self) -> &Path {
+        match self.path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        }
+    }
+
+    /// Returns where the recipe's lock is: beside it, with the ending `.lock`.
+    pub fn lock_path(&self) -> PathBuf {
+        self.path.with_extension("lock")
+    }
+
+    /// Returns an error that points at `span` of this recipe.
+    pub fn problem(
+        &self,
+        span: std::ops::Range<usize>,
+        message: String,
+        hint: Option<String>,
+    ) -> DocumentError {
+        DocumentError {
+            what: "the recipe",
+            path: self.path.clone(),
+            text: self.text.clone(),
+            problems: vec![Problem {
+                message,
+                span,
+                hint,
+            }],
+        }
+    }
+}
+
+impl Format {
+    /// Every format, for messages.
+    pub const NAMES: [&'static str; 2] = [".tar.gz", ".tgz"];
+
+    /// Returns the format that a path's ending names.
+    pub fn from_path(path: &str) -> Option<Self> {
+        Self::NAMES
+            .iter()
+            .any(|ending| path.ends_with(ending))
+            .then_some(Self::TarGz)
+    }
+}
