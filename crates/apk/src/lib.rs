@@ -7,4 +7,6 @@
 
 pub mod digest;
 pub mod entry;
+pub mod limits;
 pub mod path;
+pub mod tar;

@@ -1,0 +1,415 @@
+//! Reads tar archives: POSIX ustar, pax and the GNU dialect.
+//!
+//! Alpine's packages are ustar with pax records, its minirootfs tarballs are the GNU dialect
+//! (magic `ustar` and two spaces). The reader takes just what such archives need and refuses all
+//! that two programs could read differently: sparse files, sizes on what is no file, sizes that
+//! contradict each other, the same record twice with different values, a long name given twice,
+//! and anything after the end of the archive. Published attacks on tar readers live in exactly
+//! those places.
+//!
+//! The format is that of POSIX.1-2017's `pax`, and GNU tar's manual for its dialect. The tests
+//! are judged by GNU tar and by Python's `tarfile`.
+
+mod error;
+mod header;
+mod number;
+mod records;
+
+use std::io::{self, Read};
+
+use crate::digest::Sha1;
+use crate::entry::{Device, Entry, EntryKind};
+use crate::limits::{MAX_LINK_TARGET, MAX_OWNER_NAME, MAX_TAR_ENTRIES, MAX_TAR_METADATA};
+use crate::path::GuestPath;
+
+pub use self::error::{TarError, TarErrorKind};
+use self::header::{Header, Kind};
+use self::records::Records;
+
+/// The size of a tar block: headers are one block and contents are padded to whole ones.
+pub const BLOCK: usize = 512;
+
+/// A block of zeros ends an archive.
+const ZERO_BLOCK: [u8; BLOCK] = [0; BLOCK];
+
+/// How much is read at once where bytes are only skipped.
+const SKIP_BUFFER: usize = 64 << 10;
+
+/// The smallest size that a ustar header's eleven octal digits cannot hold, from which on a pax
+/// record may say something else than the header.
+const FIRST_SIZE_BEYOND_OCTAL: u64 = 1 << 33;
+
+/// A streaming reader of an uncompressed tar archive.
+///
+/// It reads forward only and holds no content. [`Reader::next`] gives an entry, after which the
+/// reader itself is that entry's content; what is not read of it is skipped.
+///
+/// ```
+/// use prebake_apk::tar;
+///
+/// let mut reader = tar::Reader::new(&[0_u8; 1024][..]);
+/// assert!(reader.next()?.is_none());
+/// # Ok::<(), prebake_apk::tar::TarError>(())
+/// ```
+#[derive(Debug)]
+pub struct Reader<R> {
+    inner: R,
+    /// Bytes read so far.
+    position: u64,
+    /// Content of the current entry that is not read yet.
+    content_left: u64,
+    /// Zeros between that content and the next header.
+    padding_left: u64,
+    entries: u64,
+    name: Vec<u8>,
+    finished: bool,
+}
+
+/// The headers that came before an entry and describe it.
+#[derive(Default)]
+struct Pending {
+    long_name: Option<Vec<u8>>,
+    long_link: Option<Vec<u8>>,
+    records: Option<Records>,
+}
+
+impl<R: Read> Reader<R> {
+    /// Reads the archive that `inner` holds, from its current position on.
+    ///
+    /// Headers are read one block at a time, so `inner` should be buffered.
+    pub fn new(inner: R) -> Self {
+        Self {
+            inner,
+            position: 0,
+            content_left: 0,
+            padding_left: 0,
+            entries: 0,
+            name: Vec::new(),
+            finished: false,
+        }
+    }
+
+    /// Returns the next entry, or `None` after the last.
+    ///
+    /// The end is two blocks of zeros, or one, or none, as apk's signature and control archives
+    /// have it. `inner` is then read to its own end, where only zeros may stand.
+    // `Iterator` does not fit: the reader itself is the entry's content.
+    #[expect(clippy::should_implement_trait, reason = "the items borrow the reader")]
+    pub fn next(&mut self) -> Result<Option<Entry>, TarError> {
+        self.skip_content()?;
+        if self.finished {
+            return Ok(None);
+        }
+        let mut pending = Pending::default();
+        loop {
+            let at = self.position;
+            let fail = |kind| TarError::new(at, kind);
+            let Some(block) = self.block()? else {
+                self.finished = true;
+                if pending.is_some() {
+                    return Err(fail(TarErrorKind::NothingDescribed));
+                }
+                return Ok(None);
+            };
+            if block == ZERO_BLOCK {
+                if pending.is_some() {
+                    return Err(fail(TarErrorKind::NothingDescribed));
+                }
+                self.expect_only_zeros()?;
+                self.finished = true;
+                return Ok(None);
+            }
+            self.entries += 1;
+            if self.entries > MAX_TAR_ENTRIES {
+                return Err(fail(TarErrorKind::TooManyEntries));
+            }
+            let header = Header::parse(&block).map_err(fail)?;
+            match header.kind {
+                Kind::LongName => {
+                    let text = self.metadata(at, header.size)?;
+                    if pending.records.is_some() {
+                        return Err(fail(TarErrorKind::MixedDialects));
+                    }
+                    if pending.long_name.replace(long_text(text)).is_some() {
+                        return Err(fail(TarErrorKind::Twice("long name")));
+                    }
+                }
+                Kind::LongLink => {
+                    let text = self.metadata(at, header.size)?;
+                    if pending.records.is_some() {
+                        return Err(fail(TarErrorKind::MixedDialects));
+                    }
+                    if pending.long_link.replace(long_text(text)).is_some() {
+                        return Err(fail(TarErrorKind::Twice("long link")));
+                    }
+                }
+                Kind::Pax => {
+                    let text = self.metadata(at, header.size)?;
+                    if pending.long_name.is_some() || pending.long_link.is_some() {
+                        return Err(fail(TarErrorKind::MixedDialects));
+                    }
+                    let records = Records::parse(&text).map_err(fail)?;
+                    if pending.records.replace(records).is_some() {
+                        return Err(fail(TarErrorKind::Twice("pax header")));
+                    }
+                }
+                Kind::GlobalPax => {
+                    let text = self.metadata(at, header.size)?;
+                    let records = Records::parse(&text).map_err(fail)?;
+                    if pending.is_some() {
+                        return Err(fail(TarErrorKind::NothingDescribed));
+                    }
+                    if !records.is_empty() {
+                        return Err(fail(TarErrorKind::GlobalRecords));
+                    }
+                }
+                _ => return self.entry(at, header, pending).map(Some),
+            }
+        }
+    }
+
+    /// Returns the current entry's name as the archive spells it.
+    pub fn raw_name(&self) -> &[u8] {
+        &self.name
+    }
+
+    /// Returns how much of the current entry's content is not read yet, in bytes.
+    pub fn content_left(&self) -> u64 {
+        self.content_left
+    }
+
+    /// Returns what the archive was read from.
+    pub fn into_inner(self) -> R {
+        self.inner
+    }
+
+    /// Returns what the archive is read from. Reading from it loses the reader its place.
+    pub fn get_mut(&mut self) -> &mut R {
+        &mut self.inner
+    }
+
+    /// Puts an entry together from its header and from those before it.
+    fn entry(&mut self, at: u64, header: Header, pending: Pending) -> Result<Entry, TarError> {
+        let fail = |kind| TarError::new(at, kind);
+        let records = pending.records.unwrap_or_default();
+        let name = pending.long_name.or(records.path).unwrap_or(header.name);
+        let link = pending
+            .long_link
+            .or(records.link_path)
+            .unwrap_or(header.link);
+        let size = match records.size {
+            None => header.size,
+            Some(size) if size == header.size || size >= FIRST_SIZE_BEYOND_OCTAL => size,
+            Some(size) => {
+                return Err(fail(TarErrorKind::ContradictorySize {
+                    header: header.size,
+                    pax: size,
+                }));
+            }
+        };
+        if size != 0 && header.kind != Kind::File {
+            return Err(fail(TarErrorKind::SizeOfNoFile { size }));
+        }
+        let path = GuestPath::from_archive(&name).map_err(|source| {
+            fail(TarErrorKind::Name {
+                name: lossy(&name),
+                source,
+            })
+        })?;
+        if header.kind == Kind::File && (path.is_root() || name.ends_with(b"/")) {
+            return Err(fail(TarErrorKind::FileNamedAsDirectory {
+                name: lossy(&name),
+            }));
+        }
+        let device = || {
+            Ok(Device {
+                major: header
+                    .device_major
+                    .ok_or(fail(TarErrorKind::Number("device number")))?,
+                minor: header
+                    .device_minor
+                    .ok_or(fail(TarErrorKind::Number("device number")))?,
+            })
+        };
+        let kind = match header.kind {
+            Kind::Directory => EntryKind::Directory,
+            Kind::Symlink if link.is_empty() => return Err(fail(TarErrorKind::NoLinkTarget)),
+            Kind::Symlink if link.len() > MAX_LINK_TARGET || link.contains(&0) => {
+                return Err(fail(TarErrorKind::LinkTarget));
+            }
+            Kind::Symlink => EntryKind::Symlink(link),
+            Kind::Hardlink => EntryKind::Hardlink(match GuestPath::from_archive(&link) {
+                Ok(target) if target.is_root() => return Err(fail(TarErrorKind::NoLinkTarget)),
+                Ok(target) => target,
+                Err(source) => {
+                    return Err(fail(TarErrorKind::Name {
+                        name: lossy(&link),
+                        source,
+                    }));
+                }
+            }),
+            Kind::CharDevice => EntryKind::CharDevice(device()?),
+            Kind::BlockDevice => EntryKind::BlockDevice(device()?),
+            Kind::Fifo => EntryKind::Fifo,
+            // The kinds of header that describe another one never get here.
+            Kind::File | Kind::LongName | Kind::LongLink | Kind::Pax | Kind::GlobalPax => {
+                EntryKind::File
+            }
+        };
+        let user = records.user.unwrap_or(header.user);
+        let group = records.group.unwrap_or(header.group);
+        if user.len() > MAX_OWNER_NAME || group.len() > MAX_OWNER_NAME {
+            return Err(fail(TarErrorKind::OwnerName));
+        }
+        self.content_left = size;
+        self.padding_left = size.next_multiple_of(BLOCK as u64) - size;
+        self.name = name;
+        Ok(Entry {
+            path,
+            kind,
+            mode: header.mode,
+            uid: match records.uid {
+                Some(uid) => uid,
+                None => header.uid.ok_or(fail(TarErrorKind::Number("uid")))?,
+            },
+            gid: match records.gid {
+                Some(gid) => gid,
+                None => header.gid.ok_or(fail(TarErrorKind::Number("gid")))?,
+            },
+            user,
+            group,
+            mtime: records.mtime.unwrap_or(header.mtime),
+            xattrs: records.xattrs,
+            checksum: match records.checksum {
+                Some(text) => Some(
+                    Sha1::from_hex(&text).map_err(|source| fail(TarErrorKind::Checksum(source)))?,
+                ),
+                None => None,
+            },
+            size,
+            offset: self.position,
+        })
+    }
+
+    /// Reads one block; `None` at the very end of the input.
+    fn block(&mut self) -> Result<Option<[u8; BLOCK]>, TarError> {
+        let mut block = ZERO_BLOCK;
+        let mut filled = 0;
+        while let Some(rest) = block.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match self.inner.read(rest) {
+                Ok(0) if filled == 0 => return Ok(None),
+                Ok(0) => return Err(TarError::new(self.position, TarErrorKind::Truncated)),
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(TarError::new(self.position, TarErrorKind::Io(error))),
+            }
+        }
+        self.position += BLOCK as u64;
+        Ok(Some(block))
+    }
+
+    /// Reads the content of a header that describes the next entry.
+    fn metadata(&mut self, at: u64, size: u64) -> Result<Vec<u8>, TarError> {
+        if size > MAX_TAR_METADATA {
+            return Err(TarError::new(at, TarErrorKind::MetadataTooLarge { size }));
+        }
+        // The size is bounded, and still nothing is set aside before the bytes are there.
+        let mut text = Vec::new();
+        let whole = size.next_multiple_of(BLOCK as u64);
+        while (text.len() as u64) < whole {
+            let block = self
+                .block()?
+                .ok_or_else(|| TarError::new(self.position, TarErrorKind::Truncated))?;
+            text.extend_from_slice(&block);
+        }
+        text.truncate(usize::try_from(size).unwrap_or(usize::MAX));
+        Ok(text)
+    }
+
+    fn skip_content(&mut self) -> Result<(), TarError> {
+        let mut left = self.content_left + self.padding_left;
+        self.content_left = 0;
+        self.padding_left = 0;
+        if left == 0 {
+            return Ok(());
+        }
+        let mut buffer = vec![0; left.min(SKIP_BUFFER as u64) as usize];
+        while left > 0 {
+            let want = left.min(buffer.len() as u64) as usize;
+            let fail = |kind| TarError::new(self.position, kind);
+            match self.inner.read(buffer.get_mut(..want).unwrap_or_default()) {
+                Ok(0) => return Err(fail(TarErrorKind::Truncated)),
+                Ok(count) => {
+                    left -= count as u64;
+                    self.position += count as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(fail(TarErrorKind::Io(error))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads to the end of the input, which may hold zeros only.
+    fn expect_only_zeros(&mut self) -> Result<(), TarError> {
+        let mut buffer = vec![0; SKIP_BUFFER];
+        loop {
+            let fail = |kind| TarError::new(self.position, kind);
+            match self.inner.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(count) => {
+                    let read = buffer.get(..count).unwrap_or_default();
+                    if let Some(at) = read.iter().position(|byte| *byte != 0) {
+                        return Err(TarError::new(
+                            self.position + at as u64,
+                            TarErrorKind::AfterEnd,
+                        ));
+                    }
+                    self.position += count as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(fail(TarErrorKind::Io(error))),
+            }
+        }
+    }
+}
+
+/// The current entry's content.
+impl<R: Read> Read for Reader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let want = self.content_left.min(buffer.len() as u64) as usize;
+        if want == 0 {
+            return Ok(0);
+        }
+        let count = self
+            .inner
+            .read(buffer.get_mut(..want).unwrap_or_default())?;
+        if count == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                TarError::new(self.position, TarErrorKind::Truncated),
+            ));
+        }
+        self.content_left -= count as u64;
+        self.position += count as u64;
+        Ok(count)
+    }
+}
+
+impl Pending {
+    fn is_some(&self) -> bool {
+        self.long_name.is_some() || self.long_link.is_some() || self.records.is_some()
+    }
+}
+
+/// Cuts a GNU long name at its NUL, which tar writes behind it.
+fn long_text(mut text: Vec<u8>) -> Vec<u8> {
+    if let Some(end) = memchr::memchr(0, &text) {
+        text.truncate(end);
+    }
+    text
+}
+
+fn lossy(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).into_owned()
+}
