@@ -7,6 +7,11 @@
 
 pub mod digest;
 pub mod entry;
+pub mod gzip;
+pub mod key;
 pub mod limits;
+pub mod package;
 pub mod path;
+pub mod pkginfo;
+pub mod signature;
 pub mod tar;
