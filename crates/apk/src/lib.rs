@@ -5,9 +5,11 @@
 //! they were measured against the real `apk` 2.14.4, and every module names the program that its
 //! tests are judged by.
 
+pub mod dependency;
 pub mod digest;
 pub mod entry;
 pub mod gzip;
+pub mod index;
 pub mod key;
 pub mod limits;
 pub mod package;
@@ -15,3 +17,4 @@ pub mod path;
 pub mod pkginfo;
 pub mod signature;
 pub mod tar;
+pub mod version;
