@@ -14,6 +14,7 @@ use prebake_apk::version::{Dialect, compare, is_valid};
 /// How many pairs are put to apk by default; each is a process of some 4 ms.
 const PAIRS: usize = 1_000;
 
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 fn shared() -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
     if path.exists() {
@@ -140,12 +141,11 @@ fn generated_pairs() {
         .map(|_| {
             let left = random.version();
             // Two that share a beginning are compared more deeply.
-            let right = match random.below(2) {
-                0 => random.version(),
-                _ => {
-                    let keep = random.below(left.len() + 1);
-                    left[..keep].to_owned() + &random.version()[1..]
-                }
+            let right = if random.below(2) == 0 {
+                random.version()
+            } else {
+                let keep = random.below(left.len() + 1);
+                left[..keep].to_owned() + &random.version()[1..]
             };
             (left, right)
         })

@@ -1,1 +1,47 @@
-//! placeholder
+//! Chooses the packages that apk would choose, in the order in which apk would install them, or
+//! says why there are none.
+//!
+//! This is a resolver of one kind only: given a world, indexes and what a base has installed, it
+//! answers as `apk add` does, down to the choices that a cleverer resolver would make otherwise.
+//! It is judged by the real apk 2.14.4. It reads no file and knows nothing of downloads.
+//!
+//! From the bottom up: `universe` knows which package gives which name, `search` decides names
+//! one after another, `order` puts the chosen packages into apk's order, `why` explains a failure.
+
+mod order;
+mod request;
+mod search;
+mod solution;
+mod state;
+mod universe;
+mod why;
+mod world;
+
+pub use request::{MAX_REPOSITORIES, Repository, Request};
+pub use solution::{Change, ChangeKind, Solution, Source};
+pub use why::{SolveError, Unsatisfiable};
+pub use world::world;
+
+use search::{MAX_STEPS, Search, TooMuchWork};
+use universe::Universe;
+
+/// Finds the packages that satisfy a world.
+///
+/// The same request gives the same answer, in whichever order its world is.
+pub fn solve(request: &Request<'_>) -> Result<Solution, SolveError> {
+    if request.repositories.len() > MAX_REPOSITORIES {
+        return Err(SolveError::TooManyRepositories(request.repositories.len()));
+    }
+    let universe = Universe::new(request);
+    let mut search = Search::new(&universe, request);
+    search
+        .run()
+        .map_err(|TooMuchWork| SolveError::TooMuchWork(MAX_STEPS))?;
+    if search.failed {
+        return Err(SolveError::Unsatisfiable(Unsatisfiable {
+            reasons: Vec::new(),
+        }));
+    }
+    let installed = request.installed.map_or(0, prebake_apk::index::Index::len);
+    Ok(order::Order::new(&mut search).solution(installed))
+}

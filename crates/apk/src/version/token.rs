@@ -10,10 +10,10 @@ use super::Dialect;
 pub(super) enum Kind {
     /// Nothing that belongs here; the rest counts for nothing.
     Invalid,
-    /// A number without a `.` before it.
-    Number,
     /// The number after a `.`, which may begin with zeros.
     Component,
+    /// A number without a `.` before it.
+    Number,
     /// A letter after a number.
     Letter,
     /// `_alpha` and its like.
@@ -62,7 +62,9 @@ impl Value<'_> {
 const BEFORE: [&[u8]; 4] = [b"alpha", b"beta", b"pre", b"rc"];
 /// The suffixes after a release, oldest first.
 const AFTER: [&[u8]; 5] = [b"cvs", b"svn", b"git", b"hg", b"p"];
-/// What apk 2.14 takes an unknown suffix or a number beyond 64 bits for.
+/// The longest number that apk reads, in digits, zeros in front included.
+const MAX_DIGITS: usize = 17;
+/// What apk 2.14 takes an unknown suffix or a longer number for.
 const WRONG: i64 = -1;
 
 /// Walks over the parts of a version.
@@ -158,15 +160,13 @@ impl<'a> Tokens<'a> {
             self.kind = Kind::Invalid;
             return Value::Number(0);
         }
-        let number = digits.iter().try_fold(0_i64, |value, digit| {
-            value
-                .checked_mul(10)?
-                .checked_add(i64::from(digit.wrapping_sub(b'0')))
-        });
-        let Some(number) = number else {
+        if digits.len() > MAX_DIGITS {
             self.kind = Kind::Invalid;
             return Value::Number(WRONG);
-        };
+        }
+        let number = digits.iter().fold(0_i64, |value, digit| {
+            value * 10 + i64::from(digit.wrapping_sub(b'0'))
+        });
         self.step();
         Value::Number(number)
     }

@@ -1,0 +1,195 @@
+//! The order in which the chosen packages are installed.
+//!
+//! From each entry of the sorted world downwards: what a package depends on comes before it, and
+//! what its arrival triggers (`install_if`) right after it. What nothing leads to any more goes.
+
+use std::cmp::Ordering;
+
+use prebake_apk::version::compare;
+
+use crate::search::Search;
+use crate::solution::{Change, ChangeKind, Solution, Source};
+use crate::universe::{NameId, PackageId};
+
+/// A package on its way into the order, and how far its surroundings are.
+struct Frame {
+    package: PackageId,
+    dependency: usize,
+    recorded: bool,
+    given: usize,
+    triggered: usize,
+}
+
+pub(crate) struct Order<'a, 's, 'u> {
+    search: &'s mut Search<'a, 'u>,
+    changes: Vec<Change>,
+    stack: Vec<Frame>,
+}
+
+impl<'a, 's, 'u> Order<'a, 's, 'u> {
+    pub(crate) fn new(search: &'s mut Search<'a, 'u>) -> Self {
+        Self {
+            search,
+            changes: Vec::new(),
+            stack: Vec::new(),
+        }
+    }
+
+    /// Returns what is to be done.
+    pub(crate) fn solution(mut self, installed: usize) -> Solution {
+        for at in 0..self.search.world.len() {
+            if let Some(wanted) = self.search.world.get(at).copied()
+                && !wanted.dependency.conflict
+            {
+                self.enter(wanted.name);
+                self.walk();
+            }
+        }
+        let universe = self.search.universe;
+        let mut stays = Vec::new();
+        for package in universe.packages.iter().take(installed) {
+            let Some(position) = package.installed else {
+                continue;
+            };
+            let chosen = self
+                .search
+                .chosen(package.name)
+                .filter(|chosen| self.search.packages[*chosen].in_changes);
+            match chosen {
+                None => self.changes.push(Change {
+                    kind: ChangeKind::Remove,
+                    package: None,
+                    installed: Some(position),
+                    tag: None,
+                }),
+                Some(chosen) if universe.packages[chosen.index()].installed == Some(position) => {
+                    stays.push(Source::Installed(position));
+                }
+                Some(_) => {}
+            }
+        }
+        let comes = self.changes.iter().filter_map(|change| change.package);
+        Solution {
+            packages: stays.into_iter().chain(comes).collect(),
+            changes: self.changes,
+            tags: self.search.tags().iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn enter(&mut self, name: NameId) {
+        if std::mem::replace(&mut self.search.names[name].in_changes, true) {
+            return;
+        }
+        let Some(package) = self.search.chosen(name) else {
+            return;
+        };
+        if !std::mem::replace(&mut self.search.packages[package].in_changes, true) {
+            self.stack.push(Frame {
+                package,
+                dependency: 0,
+                recorded: false,
+                given: 0,
+                triggered: 0,
+            });
+        }
+    }
+
+    fn walk(&mut self) {
+        while let Some(frame) = self.stack.last_mut() {
+            let package = frame.package;
+            let depends = &self.search.packages[package].depends;
+            if let Some(wanted) = depends.get(frame.dependency) {
+                frame.dependency += 1;
+                let name = wanted.name;
+                if !wanted.dependency.conflict {
+                    self.enter(name);
+                }
+                continue;
+            }
+            if !std::mem::replace(&mut frame.recorded, true) {
+                self.record(package);
+                continue;
+            }
+            let described = self.search.package(package);
+            let given = match frame.given {
+                0 => Some(described.name),
+                at => described.provides.get(at - 1).map(|given| given.0),
+            };
+            let Some(given) = given else {
+                self.stack.pop();
+                continue;
+            };
+            if let Some(triggered) = self.search.install_if_of(given).get(frame.triggered) {
+                frame.triggered += 1;
+                if self.is_ready(*triggered) {
+                    self.enter(*triggered);
+                }
+            } else {
+                frame.given += 1;
+                frame.triggered = 0;
+            }
+        }
+    }
+
+    /// Says whether a name's package was triggered and all that triggered it is there by now.
+    fn is_ready(&self, name: NameId) -> bool {
+        let Some(package) = self.search.chosen(name) else {
+            return false;
+        };
+        let state = &self.search.packages[package];
+        state.triggered
+            && state.install_if.iter().all(|condition| {
+                condition.dependency.conflict
+                    || self
+                        .search
+                        .chosen(condition.name)
+                        .is_some_and(|chosen| self.search.packages[chosen].in_changes)
+            })
+    }
+
+    fn record(&mut self, id: PackageId) {
+        let package = self.search.package(id);
+        let universe = self.search.universe;
+        let tag = self.search.tag_of(id);
+        let old = self
+            .search
+            .providers(package.name)
+            .iter()
+            .map(|provider| provider.package)
+            .find(|other| {
+                let other = &universe.packages[other.index()];
+                other.name == package.name && other.installed.is_some()
+            });
+        let (kind, installed) = match old {
+            None => (ChangeKind::Install, None),
+            Some(old) if old == id => {
+                let old_tag = package.stanza.repository_tag();
+                let new_tag = tag.and_then(|tag| self.search.tags().get(tag).copied());
+                if old_tag == new_tag {
+                    return;
+                }
+                (ChangeKind::Retag, package.installed)
+            }
+            Some(old) => {
+                let old = &universe.packages[old.index()];
+                let ordering = compare(
+                    package.stanza.version(),
+                    old.stanza.version(),
+                    universe.dialect,
+                );
+                let kind = match ordering {
+                    Ordering::Greater => ChangeKind::Upgrade,
+                    Ordering::Less => ChangeKind::Downgrade,
+                    Ordering::Equal => ChangeKind::Replace,
+                };
+                (kind, old.installed)
+            }
+        };
+        self.changes.push(Change {
+            kind,
+            package: Some(package.source).filter(|_| kind != ChangeKind::Retag),
+            installed,
+            tag,
+        });
+    }
+}

@@ -1,0 +1,352 @@
+//! The search: greedy, with every consequence of a choice drawn before the next one is made.
+//!
+//! apk never takes a choice back, so neither may this: a world that could be satisfied by
+//! backtracking is unsatisfiable to both. A name is *decided* once; which name is decided next,
+//! and which provider it gets, follows from what is known by then.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use prebake_apk::dependency::Dependency;
+
+use crate::request::Request;
+use crate::state::{Choice, NameState, PackageState, Table, Wanted};
+use crate::universe::{NameId, PackageId, Provider, Universe};
+
+mod choose;
+mod discover;
+mod reconsider;
+
+/// The most steps that one search may take; a step is a look at one dependency or provider. The
+/// largest real worlds (every `-doc` package of a release) take a fiftieth of it.
+pub(crate) const MAX_STEPS: u64 = 200_000_000;
+
+/// The search ran into [`MAX_STEPS`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TooMuchWork;
+
+pub(crate) struct Search<'a, 'u> {
+    pub(crate) universe: &'u Universe<'a>,
+    pub(crate) names: Table<NameState<'a>>,
+    pub(crate) packages: Table<PackageState<'a>>,
+    pub(crate) world: Vec<Wanted<'a>>,
+    /// The tag of each pin bit above bit 0.
+    tags: Vec<&'a str>,
+    /// The repositories that each pin opens.
+    pin_repositories: Vec<u64>,
+    upgrade: bool,
+    /// Whether something that was asked for cannot be had.
+    pub(crate) failed: bool,
+    dirty: VecDeque<NameId>,
+    open: BTreeSet<(u8, u32, NameId)>,
+    next_order: u32,
+    steps: u64,
+}
+
+impl<'a, 'u> Search<'a, 'u> {
+    pub(crate) fn new(universe: &'u Universe<'a>, request: &Request<'a>) -> Self {
+        let mut tags: Vec<&str> = Vec::new();
+        let mut pin_repositories = vec![0];
+        for (position, repository) in request.repositories.iter().enumerate() {
+            let pin = match repository.tag {
+                None => 0,
+                Some(tag) => {
+                    tags.iter()
+                        .position(|known| *known == tag)
+                        .unwrap_or_else(|| {
+                            tags.push(tag);
+                            pin_repositories.push(0);
+                            tags.len() - 1
+                        })
+                        + 1
+                }
+            };
+            if let Some(repositories) = pin_repositories.get_mut(pin) {
+                *repositories |= 1 << position;
+            }
+        }
+        let mut world: Vec<_> = request
+            .world
+            .iter()
+            .filter_map(|dependency| {
+                Some(Wanted {
+                    name: universe.find(dependency.name)?,
+                    dependency: *dependency,
+                })
+            })
+            .collect();
+        crate::world::sort_by_name(&mut world, |wanted| wanted.dependency);
+        Self {
+            universe,
+            names: Table(vec![NameState::default(); universe.names.len()]),
+            packages: Table(vec![PackageState::default(); universe.packages.len()]),
+            world,
+            tags,
+            pin_repositories,
+            upgrade: request.upgrade,
+            failed: false,
+            dirty: VecDeque::new(),
+            open: BTreeSet::new(),
+            next_order: 0,
+            steps: 0,
+        }
+    }
+
+    /// Decides every name that the world leads to.
+    pub(crate) fn run(&mut self) -> Result<(), TooMuchWork> {
+        for at in 0..self.world.len() {
+            if let Some(wanted) = self.world.get(at).copied() {
+                self.discover(wanted.name)?;
+            }
+        }
+        for at in 0..self.world.len() {
+            if let Some(wanted) = self.world.get(at).copied() {
+                self.constrain(None, wanted)?;
+            }
+        }
+        loop {
+            while let Some(name) = self.dirty.pop_front() {
+                self.names[name].is_dirty = false;
+                self.reconsider(name)?;
+            }
+            let Some((_, _, name)) = self.open.pop_first() else {
+                return Ok(());
+            };
+            self.names[name].queued = None;
+            self.choose(name)?;
+        }
+    }
+
+    /// Returns the repositories' tags in the order in which they first occur.
+    pub(crate) fn tags(&self) -> &[&'a str] {
+        &self.tags
+    }
+
+    /// Returns the tag that an installed package has to carry: the one pin that it is here by.
+    pub(crate) fn tag_of(&self, package: PackageId) -> Option<usize> {
+        let state = &self.packages[package];
+        let pins = state.preferred_pins >> 1;
+        (pins != 0).then(|| pins.trailing_zeros() as usize)
+    }
+
+    /// Counts one step of work.
+    fn step(&mut self) -> Result<(), TooMuchWork> {
+        self.steps += 1;
+        if self.steps > MAX_STEPS {
+            return Err(TooMuchWork);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn providers(&self, name: NameId) -> &'u [Provider<'a>] {
+        let universe = self.universe;
+        universe
+            .names
+            .get(name.index())
+            .map_or(&[], |name| &name.providers)
+    }
+
+    pub(crate) fn install_if_of(&self, name: NameId) -> &'u [NameId] {
+        let universe = self.universe;
+        universe
+            .names
+            .get(name.index())
+            .map_or(&[], |name| &name.install_if_of)
+    }
+
+    pub(crate) fn package(&self, id: PackageId) -> &'u crate::universe::Package<'a> {
+        &self.universe.packages[id.index()]
+    }
+
+    /// Says whether a provider gives what a dependency asks for.
+    pub(crate) fn satisfies(&self, dependency: &Dependency<'a>, provider: Provider<'a>) -> bool {
+        let identity = self.package(provider.package).stanza.identity();
+        dependency.is_satisfied_by(provider.version, &identity, self.universe.dialect)
+    }
+
+    /// Says whether what was decided on a name is what a dependency asks for.
+    pub(crate) fn is_met_by_choice(&self, wanted: &Wanted<'a>) -> bool {
+        match self.names[wanted.name].choice.provider() {
+            Some(provider) => self.satisfies(&wanted.dependency, provider),
+            None => wanted.dependency.conflict,
+        }
+    }
+
+    /// Draws the consequences of a dependency of a chosen package, or of the world.
+    fn constrain(
+        &mut self,
+        requirer: Option<PackageId>,
+        wanted: Wanted<'a>,
+    ) -> Result<(), TooMuchWork> {
+        let Wanted { name, dependency } = wanted;
+        if !dependency.conflict {
+            self.names[name].requirers += 1;
+            if self.names[name].requirers == 1 {
+                self.became_required(name);
+            }
+        }
+        if !self.names[name].choice.is_open() && !self.is_met_by_choice(&wanted) {
+            self.failed = true;
+        }
+        for provider in self.providers(name) {
+            self.step()?;
+            if self.satisfies(&dependency, *provider) {
+                if !dependency.conflict {
+                    self.inherit_pins(provider.package, requirer, dependency.tag);
+                }
+            } else {
+                self.packages[provider.package].conflicts += 1;
+                self.disqualify(provider.package);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a package out of the running.
+    fn disqualify(&mut self, package: PackageId) {
+        if !self.packages[package].selectable {
+            return;
+        }
+        self.packages[package].selectable = false;
+        let described = self.package(package);
+        self.wake_reverse_depends(described.name);
+        for (name, _) in &described.provides {
+            self.wake_reverse_depends(*name);
+        }
+        self.wake_triggered(described.name);
+        for (name, _) in &described.provides {
+            self.wake_triggered(*name);
+        }
+    }
+
+    /// A name is asked for, for the first time.
+    fn became_required(&mut self, name: NameId) {
+        self.queue_dirty(name);
+        self.queue_open(name, false);
+        self.wake_triggered(name);
+    }
+
+    /// Has every name reconsidered whose providers depend on this one.
+    fn wake_reverse_depends(&mut self, name: NameId) {
+        for at in 0..self.names[name].reverse_depends.len() {
+            let Some(reverse) = self.names[name].reverse_depends.get(at).copied() else {
+                break;
+            };
+            if self.names[reverse].discovered {
+                self.names[reverse].reevaluate_dependencies = true;
+                self.queue_dirty(reverse);
+            }
+        }
+    }
+
+    /// Has every name reconsidered whose providers have this one in their `install_if`.
+    fn wake_triggered(&mut self, name: NameId) {
+        for triggered in self.install_if_of(name) {
+            let state = &mut self.names[*triggered];
+            if state.discovered && state.may_be_triggered {
+                state.reevaluate_triggers = true;
+                self.queue_dirty(*triggered);
+            }
+        }
+    }
+
+    fn queue_dirty(&mut self, name: NameId) {
+        let state = &mut self.names[name];
+        let matters = state.requirers > 0 || state.reevaluate_triggers;
+        if !state.is_dirty && state.choice.is_open() && matters {
+            state.is_dirty = true;
+            self.dirty.push_back(name);
+        }
+    }
+
+    /// Puts a name where it belongs in the queue of names to decide, or takes it out.
+    fn queue_open(&mut self, name: NameId, reevaluated: bool) {
+        if reevaluated {
+            let settled = self.names[name].reverse_depends.iter().all(|reverse| {
+                let reverse = &self.names[*reverse];
+                reverse.requirers == 0 || !reverse.choice.is_open()
+            });
+            self.names[name].settled = settled;
+        }
+        let state = &mut self.names[name];
+        let wanted = state.choice.is_open() && (state.requirers > 0 || state.has_triggered);
+        let priority = match (state.has_options, state.has_auto_selectable) {
+            _ if !wanted => None,
+            (false, _) if state.settled => Some(0),
+            (_, true) => Some(1),
+            (_, false) => Some(2),
+        };
+        if state.queued == priority {
+            return;
+        }
+        let order = state.order;
+        if let Some(old) = std::mem::replace(&mut state.queued, priority) {
+            self.open.remove(&(old, order, name));
+        }
+        if let Some(new) = priority {
+            self.open.insert((new, order, name));
+        }
+    }
+
+    /// Lets a package come from where what asks for it may come from.
+    fn inherit_pins(
+        &mut self,
+        package: PackageId,
+        requirer: Option<PackageId>,
+        tag: Option<&'a str>,
+    ) {
+        let (allowed, preferred) = if let Some(requirer) = requirer {
+            let requirer = &self.packages[requirer];
+            (requirer.allowed_pins, requirer.preferred_pins)
+        } else {
+            let pin = 1 << self.pin(tag).unwrap_or(0);
+            (pin, pin)
+        };
+        let state = &mut self.packages[package];
+        state.allowed_pins |= allowed;
+        if requirer.is_none() {
+            state.preferred_pins = preferred;
+        } else {
+            state.preferred_pins |= preferred;
+        }
+        self.update_pins(package);
+    }
+
+    /// Returns the number of a tag's pin; `None` for a tag that no repository has.
+    fn pin(&self, tag: Option<&str>) -> Option<usize> {
+        let Some(tag) = tag else { return Some(0) };
+        let position = self.tags.iter().position(|known| *known == tag)?;
+        Some(position + 1)
+    }
+
+    fn update_pins(&mut self, package: PackageId) {
+        let described = self.package(package);
+        let open = |pins: u64| {
+            self.pin_repositories
+                .iter()
+                .enumerate()
+                .filter(|(pin, _)| pins & (1 << pin) != 0)
+                .fold(0, |all, (_, repositories)| all | repositories)
+        };
+        // What is installed counts as being in the repositories that it once came from.
+        let repositories = match described.installed {
+            Some(_) => {
+                let tag = described.stanza.repository_tag();
+                described.repositories | self.pin(tag).map_or(0, |pin| open(1 << pin))
+            }
+            None => described.repositories,
+        };
+        let state = &self.packages[package];
+        let preferred = repositories & open(state.preferred_pins) != 0;
+        let allowed = preferred
+            || described.installed.is_some()
+            || repositories & open(state.allowed_pins) != 0;
+        let state = &mut self.packages[package];
+        state.pin_preferred = preferred;
+        state.pin_allowed = allowed;
+    }
+
+    fn decide(&mut self, name: NameId, choice: Choice<'a>) {
+        self.names[name].choice = choice;
+        self.queue_open(name, false);
+    }
+}

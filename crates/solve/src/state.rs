@@ -1,0 +1,125 @@
+//! What the search knows of each name and each package so far.
+
+use prebake_apk::dependency::Dependency;
+
+use crate::universe::{NameId, PackageId, Provider};
+
+/// A dependency with its name looked up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) name: NameId,
+    pub(crate) dependency: Dependency<'a>,
+}
+
+/// What became of a name.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) enum Choice<'a> {
+    /// Not decided.
+    #[default]
+    Open,
+    /// Decided: nothing gives it.
+    Nobody,
+    /// Decided: this gives it.
+    Provider(Provider<'a>),
+}
+
+impl<'a> Choice<'a> {
+    pub(crate) fn is_open(&self) -> bool {
+        *self == Self::Open
+    }
+
+    pub(crate) fn provider(self) -> Option<Provider<'a>> {
+        match self {
+            Self::Provider(provider) => Some(provider),
+            Self::Open | Self::Nobody => None,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NameState<'a> {
+    /// Whether anything that could be chosen has to do with it.
+    pub(crate) discovered: bool,
+    /// Its place in the order of discovery: lower ones lie deeper and are decided first.
+    pub(crate) order: u32,
+    pub(crate) choice: Choice<'a>,
+    /// How many chosen packages and world entries ask for it.
+    pub(crate) requirers: u32,
+    /// The names whose providers depend on it.
+    pub(crate) reverse_depends: Vec<NameId>,
+    /// Whether a provider's `install_if` could still come true.
+    pub(crate) may_be_triggered: bool,
+    /// Whether a provider's `install_if` came true.
+    pub(crate) has_triggered: bool,
+    /// Whether there is more than one way to provide it.
+    pub(crate) has_options: bool,
+    /// Whether a provider may be taken without being asked for by its own name.
+    pub(crate) has_auto_selectable: bool,
+    /// Whether everything that could ask for it is decided.
+    pub(crate) settled: bool,
+    pub(crate) reevaluate_dependencies: bool,
+    pub(crate) reevaluate_triggers: bool,
+    pub(crate) is_dirty: bool,
+    /// Its key in the queue of names to decide.
+    pub(crate) queued: Option<u8>,
+    /// In merging: how many of the candidates so far ask for it.
+    pub(crate) merge_asked: u32,
+    /// In merging: how many of the candidates so far give it.
+    pub(crate) merge_given: u32,
+    /// Whether the install order has reached it.
+    pub(crate) in_changes: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PackageState<'a> {
+    pub(crate) discovered: bool,
+    pub(crate) depends: Vec<Wanted<'a>>,
+    pub(crate) install_if: Vec<Wanted<'a>>,
+    /// How many constraints speak against it.
+    pub(crate) conflicts: u32,
+    pub(crate) selectable: bool,
+    /// The pins that it may come from, one bit each; bit 0 stands for no pin.
+    pub(crate) allowed_pins: u64,
+    /// The pins that it should come from.
+    pub(crate) preferred_pins: u64,
+    pub(crate) pin_allowed: bool,
+    pub(crate) pin_preferred: bool,
+    /// Whether the last reconsideration took it for a candidate.
+    pub(crate) merged: bool,
+    pub(crate) triggered: bool,
+    /// Whether its `install_if` cannot come true.
+    pub(crate) trigger_failed: bool,
+    pub(crate) in_changes: bool,
+}
+
+/// A list that is looked into by one kind of id only.
+#[derive(Debug)]
+pub(crate) struct Table<T>(pub(crate) Vec<T>);
+
+impl<T> std::ops::Index<NameId> for Table<T> {
+    type Output = T;
+
+    fn index(&self, id: NameId) -> &T {
+        &self.0[id.index()]
+    }
+}
+
+impl<T> std::ops::IndexMut<NameId> for Table<T> {
+    fn index_mut(&mut self, id: NameId) -> &mut T {
+        &mut self.0[id.index()]
+    }
+}
+
+impl<T> std::ops::Index<PackageId> for Table<T> {
+    type Output = T;
+
+    fn index(&self, id: PackageId) -> &T {
+        &self.0[id.index()]
+    }
+}
+
+impl<T> std::ops::IndexMut<PackageId> for Table<T> {
+    fn index_mut(&mut self, id: PackageId) -> &mut T {
+        &mut self.0[id.index()]
+    }
+}
