@@ -106,8 +106,9 @@ fn header(name: &[u8], size: usize, mtime: u64) -> [u8; BLOCK] {
     put(&mut header, 100, b"0000755\0");
     put(&mut header, 108, b"0000000\0");
     put(&mut header, 116, b"0000000\0");
-    put(&mut header, 124, format!("{size:011o}\0").as_bytes());
-    put(&mut header, 136, format!("{mtime:011o}\0").as_bytes());
+    // Twelve digits and no end: apk 2.14 fills the fields whole.
+    put(&mut header, 124, format!("{size:012o}").as_bytes());
+    put(&mut header, 136, format!("{mtime:012o}").as_bytes());
     put(&mut header, 148, b"        ");
     put(&mut header, 156, b"0");
     put(&mut header, 257, b"ustar  \0");

@@ -181,7 +181,7 @@ impl Partial {
                 self.rest.push((letter, value.to_vec()));
             }
             b'P' | b'V' => return Err(wrong()),
-            b'A' | b'T' | b'U' | b'L' => self.rest.push((letter, value.to_vec())),
+            b'A' | b'T' | b'U' | b'L' | b'D' => self.rest.push((letter, value.to_vec())),
             b'A'..=b'Z' => return Err(InstalledProblem::UnknownField(letter)),
             _ => self.rest.push((letter, value.to_vec())),
         }

@@ -1,0 +1,150 @@
+//! Merging packages into a base by apk's rules.
+//!
+//! The calls, in order: [`Merge::base_entry`] for each entry of the base, [`Merge::base_done`];
+//! for each change [`Merge::begin_package`], [`Merge::package_entry`] for each entry of its
+//! data, [`Merge::end_package`], or [`Merge::remove_package`]; then [`Merge::add_file`];
+//! then [`Merge::finish`]. After an error the merge is of no more use.
+
+mod added;
+mod base;
+mod commit;
+mod directories;
+mod error;
+mod finish;
+mod owners;
+mod package;
+mod protect;
+mod remove;
+mod replaces;
+mod report;
+mod state;
+
+use std::collections::BTreeMap;
+
+use prebake_apk::path::GuestPath;
+use prebake_apk::version::Dialect;
+
+use crate::tree::{Node, NodeId, Place, SourceId, Tree};
+
+pub use added::Owner;
+pub use base::{Base, MAX_INLINE, NamedFile};
+pub use error::MergeError;
+pub use package::NewPackage;
+pub use report::{Report, Script, Trigger};
+
+use directories::Touched;
+use owners::Names;
+use package::Pending;
+use protect::ProtectedPaths;
+use state::Database;
+
+/// A root filesystem into which packages are being merged.
+#[derive(Debug)]
+pub struct Merge {
+    dialect: Dialect,
+    /// The time of everything that has none of its own.
+    epoch: i64,
+    tree: Tree,
+    /// Where the entry that is being merged comes from.
+    place: Place,
+    database: Database,
+    users: Names,
+    groups: Names,
+    protected: ProtectedPaths,
+    /// The directories that packages came to or left, in this merge.
+    touched: BTreeMap<GuestPath, Touched>,
+    current: Option<Pending>,
+    report: Report,
+}
+
+impl Merge {
+    /// Begins with nothing. `epoch` is the time, in seconds since 1970, that everything gets
+    /// which no archive gives a time to: the apk database, the recipe's files, missing parents.
+    pub fn new(epoch: i64) -> Self {
+        Self {
+            dialect: Dialect::V2,
+            epoch,
+            tree: Tree::new(epoch),
+            place: Place {
+                source: SourceId::BASE,
+                position: 0,
+            },
+            database: Database::default(),
+            users: Names::default(),
+            groups: Names::default(),
+            protected: ProtectedPaths::default(),
+            touched: BTreeMap::new(),
+            current: None,
+            report: Report::default(),
+        }
+    }
+
+    /// Chooses whose rules apply. [`Merge::base_done`] chooses those of the apk that the base
+    /// has, so this is for what comes after it, and for bases without any.
+    pub fn set_dialect(&mut self, dialect: Dialect) {
+        self.dialect = dialect;
+    }
+
+    /// Returns what there is so far.
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// Goes on to the next source.
+    fn next_source(&mut self) {
+        self.place = Place {
+            source: SourceId(self.place.source.0.saturating_add(1)),
+            position: 0,
+        };
+    }
+
+    /// Goes on to the next entry of the source and returns its place.
+    fn next_place(&mut self) -> Place {
+        self.place.position += 1;
+        self.place
+    }
+
+    /// Goes on to the place of the next thing that no source has.
+    fn generated_place(&mut self) -> Place {
+        if self.place.source != SourceId::GENERATED {
+            self.place = Place {
+                source: SourceId::GENERATED,
+                position: 0,
+            };
+        }
+        self.next_place()
+    }
+
+    /// Adds an inode and gives it its first name.
+    fn put(&mut self, path: GuestPath, node: Node, place: Place) -> NodeId {
+        let id = self.tree.add_node(node);
+        self.tree.link(path, id, place);
+        id
+    }
+
+    /// Makes the directories above `path` that are missing, root's and 0755, and returns the
+    /// name that `path` really has when links on the way are followed.
+    fn with_parents(
+        &mut self,
+        path: &GuestPath,
+        mtime: i64,
+        place: Place,
+    ) -> Result<GuestPath, MergeError> {
+        let Some(parent) = path.parent() else {
+            return Ok(GuestPath::root());
+        };
+        // From the root down, so that each is there when the next is asked for.
+        let mut above = vec![parent];
+        while let Some(next) = above.last().and_then(GuestPath::parent) {
+            above.push(next);
+        }
+        for directory in above.iter().rev() {
+            let real = self.tree.real_name(directory).map_err(MergeError::from)?;
+            if self.tree.get(&real).is_none() {
+                let node = Node::new(crate::tree::NodeKind::Directory, 0o755, mtime, place);
+                self.put(real, node, place);
+            }
+        }
+        Ok(self.tree.real_name(path)?)
+    }
+}

@@ -1,0 +1,65 @@
+//! Files that the recipe itself brings.
+
+use std::sync::Arc;
+
+use prebake_apk::path::GuestPath;
+
+use super::base::guest;
+use super::owners::Names;
+use super::{Merge, MergeError};
+use crate::tree::{FileContent, Node, NodeKind};
+
+/// A user or group as a recipe names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// By number.
+    Id(u32),
+    /// By name, which the root filesystem's own `passwd` or `group` must have.
+    Name(String),
+}
+
+impl Merge {
+    /// Puts a file in place, whatever was there but a directory. Missing directories above it
+    /// are made, root's and 0755; symbolic links above it are followed, never one in its place.
+    pub fn add_file(
+        &mut self,
+        path: &GuestPath,
+        content: impl Into<Arc<[u8]>>,
+        mode: u32,
+        user: &Owner,
+        group: &Owner,
+    ) -> Result<(), MergeError> {
+        let uid = self.number(user, "user", "/etc/passwd")?;
+        let gid = self.number(group, "group", "/etc/group")?;
+        let place = self.generated_place();
+        let name = self.with_parents(path, self.epoch, place)?;
+        if name.is_root() || self.tree.get(&name).is_some_and(Node::is_directory) {
+            return Err(MergeError::RecipeOverDirectory { path: path.clone() });
+        }
+        let content = NodeKind::File(FileContent::inline(content));
+        let mut node = Node::new(content, mode, self.epoch, place);
+        (node.uid, node.gid) = (uid, gid);
+        self.put(name, node, place);
+        Ok(())
+    }
+
+    fn number(
+        &self,
+        owner: &Owner,
+        kind: &'static str,
+        file: &'static str,
+    ) -> Result<u32, MergeError> {
+        let name = match owner {
+            Owner::Id(number) => return Ok(*number),
+            Owner::Name(name) => name,
+        };
+        // As the files are by now: packages and earlier files of the recipe may have changed them.
+        let text = self.read(&guest(file.trim_start_matches('/').as_bytes()))?;
+        let number = Names::parse(&text).get(name.as_bytes());
+        number.ok_or_else(|| MergeError::UnknownOwner {
+            kind,
+            name: name.clone(),
+            file,
+        })
+    }
+}

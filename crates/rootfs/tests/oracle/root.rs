@@ -1,0 +1,150 @@
+//! A root filesystem on this host's disk, for apk to work on.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::ours::Lines;
+
+/// What tells a file from another, a line a name: `path type mode uid:gid mtime …`, as
+/// [`super::ours::lines`] makes them of a tree.
+const DUMP: &str = r"
+import hashlib, os, stat, sys
+root = os.fsencode(sys.argv[1])
+first = {}
+def text(b): return b.decode('latin-1').encode('unicode_escape').decode()
+names = []
+for folder, folders, files in os.walk(root):
+    for name in folders + files:
+        names.append(os.path.join(folder, name))
+names.append(root)
+for path in sorted(names, key=lambda p: p[len(root) + 1:]):
+    s = os.lstat(path)
+    kind = stat.S_IFMT(s.st_mode)
+    letter, rest = {
+        stat.S_IFDIR: lambda: ('d', ''),
+        stat.S_IFREG: lambda: ('f', '%d %s' % (s.st_size, hashlib.sha1(open(path, 'rb').read()).hexdigest())),
+        stat.S_IFLNK: lambda: ('l', text(os.readlink(path))),
+        stat.S_IFCHR: lambda: ('c', '%d,%d' % (os.major(s.st_rdev), os.minor(s.st_rdev))),
+        stat.S_IFBLK: lambda: ('b', '%d,%d' % (os.major(s.st_rdev), os.minor(s.st_rdev))),
+        stat.S_IFIFO: lambda: ('p', ''),
+    }[kind]()
+    time = '-' if letter in 'dl' else str(int(s.st_mtime))
+    group = ''
+    if letter != 'd' and s.st_nlink > 1:
+        group = text(first.setdefault(s.st_ino, path[len(root) + 1:]))
+    xattrs = ' '.join('%s=%s' % (n, text(os.getxattr(path, n, follow_symlinks=False)))
+                      for n in sorted(os.listxattr(path, follow_symlinks=False)))
+    print('\t'.join([text(path[len(root) + 1:]), letter, '%o' % stat.S_IMODE(s.st_mode),
+                     '%d:%d' % (s.st_uid, s.st_gid), time, rest, xattrs, group]))
+";
+
+/// A folder that holds a root filesystem, and apk's settings for it.
+pub(crate) struct Root {
+    pub(crate) path: PathBuf,
+    pub(crate) arch: String,
+    pub(crate) keys: PathBuf,
+    pub(crate) repositories: PathBuf,
+    pub(crate) oracle: PathBuf,
+}
+
+/// What apk said it did, in its order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// `name`, `version`.
+    Install(String, String),
+    /// `name`, the new `version`.
+    Upgrade(String, String),
+    /// `name`.
+    Remove(String),
+}
+
+/// What came of a run of apk.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) changes: Vec<Change>,
+    pub(crate) success: bool,
+    pub(crate) output: String,
+}
+
+impl Root {
+    /// Runs apk with these arguments.
+    pub(crate) fn apk(&self, arguments: &[&str]) -> Outcome {
+        let output = Command::new(&self.oracle)
+            .arg("--root")
+            .arg(&self.path)
+            .args(["--arch", &self.arch, "--no-network", "--keys-dir"])
+            .arg(&self.keys)
+            .arg("--repositories-file")
+            .arg(&self.repositories)
+            .args(arguments)
+            .output()
+            .unwrap();
+        let text = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Outcome {
+            changes: text.lines().filter_map(change).collect(),
+            success: output.status.success(),
+            output: text,
+        }
+    }
+
+    /// Returns what there is, by name.
+    pub(crate) fn lines(&self) -> Lines {
+        let output = Command::new("python3")
+            .args(["-c", DUMP])
+            .arg(&self.path)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let text = String::from_utf8(output.stdout).unwrap();
+        let split = |line: &str| -> Option<(String, String)> {
+            let (path, rest) = line.split_once('\t')?;
+            Some((path.to_owned(), rest.to_owned()))
+        };
+        text.lines().filter_map(split).collect::<BTreeMap<_, _>>()
+    }
+
+    /// Returns a file's bytes.
+    pub(crate) fn read(&self, path: &str) -> Vec<u8> {
+        fs_err::read(self.path.join(path)).unwrap_or_default()
+    }
+}
+
+/// Reads one of apk's `(1/2) Installing name (version)`.
+fn change(line: &str) -> Option<Change> {
+    let rest = line.strip_prefix('(')?.split_once(") ")?.1;
+    let (verb, rest) = rest.split_once(' ')?;
+    let (name, versions) = rest.split_once(" (")?;
+    let versions = versions.strip_suffix(')')?;
+    let last = versions.rsplit(" -> ").next()?;
+    let (name, last) = (name.to_owned(), last.to_owned());
+    match verb {
+        "Installing" => Some(Change::Install(name, last)),
+        "Upgrading" | "Downgrading" | "Reinstalling" | "Replacing" => {
+            Some(Change::Upgrade(name, last))
+        }
+        "Purging" => Some(Change::Remove(name)),
+        _ => None,
+    }
+}
+
+/// Unpacks an archive with the host's tar.
+pub(crate) fn unpack(archive: &Path, into: &Path) {
+    fs_err::create_dir_all(into).unwrap();
+    let status = Command::new("tar")
+        .args(["--numeric-owner", "--xattrs", "--xattrs-include=*", "-xpf"])
+        .arg(archive)
+        .arg("-C")
+        .arg(into)
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
