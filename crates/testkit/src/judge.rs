@@ -72,6 +72,14 @@ impl Judge {
         command
     }
 
+    /// Returns the command that runs as root, or in a user namespace whose root we are.
+    pub fn command_as_root(&self) -> Command {
+        let mut parts = self.command.iter();
+        let mut command = as_root(parts.next().expect("it has a program"));
+        command.args(parts).env("LC_ALL", "C");
+        command
+    }
+
     /// Runs it with these arguments.
     ///
     /// # Panics
@@ -102,9 +110,8 @@ impl Judge {
     ///
     /// If it complains.
     pub fn unpack(&self, archive: &Path, folder: &Path) {
-        let mut command = as_root(&self.command[0]);
+        let mut command = self.command_as_root();
         command
-            .env("LC_ALL", "C")
             .args([
                 "--numeric-owner",
                 "--same-owner",

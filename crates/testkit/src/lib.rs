@@ -14,3 +14,4 @@ pub mod package;
 mod pkginfo;
 pub mod shared;
 pub mod stanza;
+pub mod tree;

@@ -62,6 +62,13 @@ impl Add {
         }
     }
 
+    /// Adds a package, in apk's world syntax.
+    #[must_use]
+    pub fn package(mut self, package: &str) -> Self {
+        self.packages.push(package.to_owned());
+        self
+    }
+
     /// Adds a line of `repositories`, instead of those that the root names: an address or a
     /// folder, a tag before it or none.
     #[must_use]
@@ -241,12 +248,16 @@ impl Outcome {
             .collect()
     }
 
-    /// Returns this, which must have succeeded.
+    /// Checks that this succeeded, and returns it.
     ///
     /// # Panics
     ///
     /// If it has not; with all it said.
-    #[must_use]
+    #[track_caller]
+    #[expect(
+        clippy::return_self_not_must_use,
+        reason = "the check alone is worth a call"
+    )]
     pub fn expect_success(self) -> Self {
         assert!(self.success, "{}{}", self.stdout, self.stderr);
         self
