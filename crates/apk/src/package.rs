@@ -23,6 +23,7 @@ pub use self::error::PackageError;
 pub use self::script::{Script, ScriptKind};
 use crate::digest::Sha1;
 use crate::entry::EntryKind;
+use crate::gzip::Member;
 use crate::key::Keyring;
 use crate::limits::{MAX_SIGNATURE_MEMBERS, MAX_SIGNATURES};
 use crate::pkginfo::PkgInfo;
@@ -124,6 +125,15 @@ impl<R: BufRead> Package<R> {
     pub fn into_data(self) -> Data<R> {
         // `open` refuses a package without a data hash.
         Data::new(self.reader, self.info.data_hash)
+    }
+
+    /// Goes on to the data's uncompressed archive as such, in which an entry's `offset` counts.
+    ///
+    /// Nothing but gzip's own CRC is checked here. It is for reading the contents of a package
+    /// again that [`Package::into_data`] has checked, by somebody who compares each with its
+    /// checksum.
+    pub fn into_data_archive(self) -> Member<R, ()> {
+        Member::new(self.reader, ())
     }
 }
 
