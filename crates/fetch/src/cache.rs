@@ -207,21 +207,30 @@ impl Cache {
         Ok(folder)
     }
 
-    /// Removes what processes that died left behind. A file whose lock is held belongs to one
-    /// that lives. Failing is no harm: the file stays for the next start.
+    /// Removes what processes that died left behind: temporary files whose lock nobody holds, and
+    /// locks that nobody holds. Failing is no harm: they stay for the next start.
     fn sweep(&self) {
-        let Ok(entries) = fs_err::read_dir(self.layout.join("tmp")) else {
-            return;
-        };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let Some(key) = name.to_str().and_then(|name| name.split('.').next()) else {
-                continue;
-            };
-            if let Some(lock) = Lock::try_take(self.layout.join("lock").join(key)) {
-                drop(fs_err::remove_file(entry.path()));
-                drop(lock);
+        let locks = self.layout.join("lock");
+        for name in names(&self.layout.join("tmp")) {
+            let key = name.split('.').next().unwrap_or(&name);
+            if let Some(_lock) = Lock::try_take(locks.join(key)) {
+                drop(fs_err::remove_file(self.layout.join("tmp").join(&name)));
             }
         }
+        for name in names(&locks) {
+            // Letting go of a lock removes its file.
+            drop(Lock::try_take(locks.join(name)));
+        }
     }
+}
+
+/// Returns the names of the files in `folder`; none if it cannot be read.
+fn names(folder: &Path) -> Vec<String> {
+    let Ok(entries) = fs_err::read_dir(folder) else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect()
 }

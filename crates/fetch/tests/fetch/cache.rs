@@ -148,7 +148,8 @@ fn what_dead_processes_left_is_removed_by_the_next_start() {
     let key = "0".repeat(64);
     fs_err::write(folder.join(format!("{key}.AbCd.part")), b"half").unwrap();
     fs_err::write(folder.join(format!("url-{key}.AbCd.part")), b"half").unwrap();
-    assert_eq!(setup.files().len(), 3);
+    fs_err::write(setup.root().join("v1/lock").join(&key), b"").unwrap();
+    assert_eq!(setup.files().len(), 4);
     setup.cache();
     setup.assert_only_the_file();
 }

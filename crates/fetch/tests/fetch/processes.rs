@@ -146,8 +146,11 @@ fn many_processes_download_a_file_once() {
     let children: Vec<_> = (0..32)
         .map(|_| Child::new(&setup).command.spawn().unwrap())
         .collect();
-    for child in children {
-        let output = Output(child.wait_with_output().unwrap());
+    let outputs: Vec<Output> = children
+        .into_iter()
+        .map(|child| Output(child.wait_with_output().unwrap()))
+        .collect();
+    for output in outputs {
         output.assert_fetched(&setup);
     }
     assert_eq!(setup.server.count(FILE), 2);
