@@ -1,6 +1,8 @@
 //! Makes base tarballs that look like an official minirootfs: `./` before every name, GNU tar's
 //! own format, apk's database, keys and repositories inside.
 
+use std::collections::BTreeMap;
+
 use crate::archive::{Archive, Flavour, gzip};
 use crate::database::Database;
 use crate::elf::{Machine, Program};
@@ -126,7 +128,7 @@ impl BaseBuilder {
         members.extend(self.apk_files(&packages));
         members.extend(self.members.iter().cloned());
         let mut archive = Archive::new(Flavour::Gnu);
-        for mut member in with_parents(&members) {
+        for mut member in by_directory(with_parents(&members)) {
             // The official ones hold numbers only.
             member.user.clear();
             member.group.clear();
@@ -261,6 +263,51 @@ impl BaseBuilder {
         ]);
         members
     }
+}
+
+/// Returns `members` as a walk through the finished tree meets them, which is how the official
+/// ones are made: what lies in a directory right behind it. A file comes under the first of its
+/// names that is met.
+fn by_directory(members: Vec<Member>) -> Vec<Member> {
+    let mut children: BTreeMap<Vec<u8>, Vec<Member>> = BTreeMap::new();
+    for member in members {
+        let name = member.name.as_slice();
+        let parent = match name.iter().rposition(|byte| *byte == b'/') {
+            Some(at) => name[..at].to_vec(),
+            None if name == b"." => Vec::new(),
+            None => b".".to_vec(),
+        };
+        children.entry(parent).or_default().push(member);
+    }
+    let mut pending = children.remove(&b""[..]).unwrap_or_default();
+    let mut walked: Vec<Member> = Vec::new();
+    while let Some(member) = pending.pop() {
+        let inside = children.remove(&member.name).unwrap_or_default();
+        pending.extend(inside.into_iter().rev());
+        walked.push(member);
+    }
+    for at in 0..walked.len() {
+        let target = walked[at].link.clone();
+        let later = |other: &Member| other.name == target;
+        if walked[at].flag != b'1' || !walked[at..].iter().any(later) {
+            continue;
+        }
+        let first = walked[at].name.clone();
+        for other in &mut walked[at + 1..] {
+            if other.flag == b'1' && other.link == target {
+                other.link.clone_from(&first);
+            }
+        }
+        if let Some(other) = walked[at + 1..].iter_mut().find(|other| later(other)) {
+            let link = Member::hardlink(&target, &first);
+            let file = std::mem::replace(other, link);
+            walked[at] = Member {
+                name: first,
+                ..file
+            };
+        }
+    }
+    walked
 }
 
 /// The users of a base: Alpine's first few, with its numbers.

@@ -6,14 +6,23 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use tempfile::TempDir;
 
 use crate::oracle::{Outcome, as_root};
-use crate::shared::found_or_skipped;
+use crate::shared::{found_or_skipped, shared};
 
 /// A program on this machine.
 #[derive(Clone, Debug)]
 pub struct Judge {
     command: Vec<PathBuf>,
+    /// Where it was unpacked, if it was.
+    #[expect(
+        dead_code,
+        reason = "held so that the folder goes with the last copy of this"
+    )]
+    folder: Option<Arc<TempDir>>,
 }
 
 /// Returns GNU tar.
@@ -42,6 +51,32 @@ pub fn openssl(test: &str) -> Option<Judge> {
     found_or_skipped(find("openssl"), test, "openssl")
 }
 
+/// Returns busybox: the machine's, else Alpine's own from the real mirror, through its loader.
+pub fn busybox(test: &str) -> Option<Judge> {
+    let busybox = find("busybox").or_else(alpine_busybox);
+    found_or_skipped(busybox, test, "busybox")
+}
+
+/// Returns the busybox of Alpine's minirootfs 3.19.4.
+fn alpine_busybox() -> Option<Judge> {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        return None;
+    }
+    let base = "alpine/v3.19/releases/x86_64/alpine-minirootfs-3.19.4-x86_64.tar.gz";
+    let base = shared()?.join(base);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut tar = find("tar")?.command();
+    tar.args(["--no-same-owner", "-C"]).arg(folder.path());
+    tar.arg("-xzf").arg(base).args(["./bin/busybox", "./lib"]);
+    Outcome::of(&mut tar).success.then(|| Judge {
+        command: vec![
+            folder.path().join("lib/ld-musl-x86_64.so.1"),
+            folder.path().join("bin/busybox"),
+        ],
+        folder: Some(Arc::new(folder)),
+    })
+}
+
 /// Returns any other program by its name.
 pub fn program(test: &str, name: &str) -> Option<Judge> {
     found_or_skipped(find(name), test, name)
@@ -52,6 +87,25 @@ pub fn is_root() -> bool {
     cfg!(unix) && find("id").is_some_and(|id| id.run(["-u"]).stdout.trim() == "0")
 }
 
+/// Says whether files can be given any owner here: by root, or in a user namespace with a range
+/// of owners (which takes `newuidmap` and a line in `/etc/subuid`).
+///
+/// # Panics
+///
+/// If they cannot, and `CI` is set.
+pub fn any_owner(test: &str) -> bool {
+    let can = find("true").is_some_and(|program| {
+        let mut command = program.command_as_root();
+        command.output().is_ok_and(|output| output.status.success())
+    });
+    found_or_skipped(
+        can.then_some(()),
+        test,
+        "root, or a user namespace with many owners",
+    )
+    .is_some()
+}
+
 /// Looks for `name` in `PATH`.
 fn find(name: &str) -> Option<Judge> {
     let folders = std::env::var_os("PATH")?;
@@ -60,6 +114,7 @@ fn find(name: &str) -> Option<Judge> {
         .find(|path| path.is_file())?;
     Some(Judge {
         command: vec![found],
+        folder: None,
     })
 }
 
@@ -118,6 +173,7 @@ impl Judge {
                 "-p",
                 "--xattrs",
                 "--xattrs-include=*",
+                "--warning=no-timestamp",
             ])
             .arg("-C")
             .arg(folder)

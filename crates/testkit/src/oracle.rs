@@ -132,7 +132,7 @@ impl Oracle {
     ///
     /// As [`Oracle::empty`], or if GNU tar cannot unpack it.
     pub fn on_base(test: &str, base: &Path) -> Option<Self> {
-        let oracle = Self::empty(test)?;
+        let oracle = Self::empty(test).filter(|_| judge::any_owner(test))?;
         judge::gnu_tar(test)?.unpack(base, &oracle.root());
         Some(oracle)
     }

@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::process::Command;
 
-use crate::judge::{self, Judge};
+use crate::judge;
 use crate::oracle::Outcome;
 
 /// The program that reads directories and tarballs.
@@ -49,7 +50,8 @@ impl Dump {
     ///
     /// If it cannot be read to the last file, or without Python under `CI`.
     pub fn of_directory(test: &str, folder: &Path) -> Option<Self> {
-        Some(dump(&judge::python(test)?, "directory", folder))
+        let python = judge::python(test).filter(|_| judge::any_owner(test))?;
+        Some(dump(python.command_as_root(), "directory", folder))
     }
 
     /// Reads a tarball, compressed or not, without unpacking it.
@@ -58,7 +60,7 @@ impl Dump {
     ///
     /// If it is not one, or without Python under `CI`.
     pub fn of_tarball(test: &str, archive: &Path) -> Option<Self> {
-        Some(dump(&judge::python(test)?, "tarball", archive))
+        Some(dump(judge::python(test)?.command(), "tarball", archive))
     }
 
     /// Reads what GNU tar makes of a tarball when it unpacks it. As root, or in a user namespace.
@@ -67,10 +69,11 @@ impl Dump {
     ///
     /// If GNU tar complains, or is missing under `CI`.
     pub fn of_unpacked(test: &str, archive: &Path) -> Option<Self> {
+        let tar = judge::gnu_tar(test).filter(|_| judge::any_owner(test))?;
         let folder = tempfile::tempdir().expect("a temporary folder");
         let root = folder.path().join("root");
         fs_err::create_dir(&root).expect("the root can be made");
-        judge::gnu_tar(test)?.unpack(archive, &root);
+        tar.unpack(archive, &root);
         Self::of_directory(test, &root)
     }
 
@@ -187,9 +190,8 @@ impl fmt::Display for Dump {
     }
 }
 
-fn dump(python: &Judge, form: &str, path: &Path) -> Dump {
-    let mut command = python.command_as_root();
-    let outcome = Outcome::of(command.args(["-c", DUMP, form]).arg(path));
+fn dump(mut python: Command, form: &str, path: &Path) -> Dump {
+    let outcome = Outcome::of(python.args(["-c", DUMP, form]).arg(path));
     assert!(outcome.success, "{}: {}", path.display(), outcome.stderr);
     Dump::parse(&outcome.stdout).expect("the dump has nine columns")
 }
