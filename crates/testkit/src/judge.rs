@@ -107,7 +107,7 @@ pub fn any_owner(test: &str) -> bool {
 }
 
 /// Looks for `name` in `PATH`.
-fn find(name: &str) -> Option<Judge> {
+pub(crate) fn find(name: &str) -> Option<Judge> {
     let folders = std::env::var_os("PATH")?;
     let found = std::env::split_paths(&folders)
         .map(|folder| folder.join(name))

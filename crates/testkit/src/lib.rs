@@ -13,6 +13,7 @@ pub mod mirror;
 pub mod oracle;
 pub mod package;
 mod pkginfo;
+pub mod sandbox;
 pub mod shared;
 pub mod stanza;
 pub mod tls;
