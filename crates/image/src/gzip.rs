@@ -19,9 +19,12 @@ use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 /// other bytes; changing the pin is announced in the changelog.
 pub const COMPRESSOR: &str = "zlib-rs 0.6.8";
 
-/// How much of the stream is one block, in bytes. Smaller blocks cost size, larger ones memory:
-/// two of them for each thread are in flight. Changing it changes compressed bytes.
-pub const BLOCK: usize = 1 << 20;
+/// How much of the stream is one block, in bytes.
+///
+/// Measured on the recipe's 10 MB with level 9, sizes from 128 KiB to the whole stream differ by
+/// 0.06 % in all, so this is small for memory's sake: two blocks for each thread are in flight.
+/// Changing it changes compressed bytes.
+pub const BLOCK: usize = 256 << 10;
 
 /// How far deflate looks back, in bytes, and so how large a dictionary can be.
 const WINDOW: usize = 32 << 10;
