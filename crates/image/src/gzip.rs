@@ -206,7 +206,7 @@ impl Pool {
             },
             None => job,
         };
-        deflate(job, &mut None);
+        deflate(job);
     }
 }
 
@@ -221,22 +221,19 @@ impl Drop for Pool {
 }
 
 fn work(queue: &Mutex<Receiver<Job>>) {
-    let mut state = None;
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match job {
-            Ok(job) => deflate(job, &mut state),
+            Ok(job) => deflate(job),
             Err(_) => return,
         }
     }
 }
 
-/// Deflates a block and sends it back. The state is large and is kept from block to block.
-fn deflate(job: Job, state: &mut Option<Compress>) {
-    let state = state.get_or_insert_with(|| Compress::new(job.level, false));
-    state.reset();
+/// Deflates a block and sends it back.
+fn deflate(job: Job) {
     let (dictionary, block) = job.buffer.split_at(job.dictionary.min(job.buffer.len()));
-    let result = deflate_block(state, dictionary, block, job.last);
+    let result = deflate_block(job.level, dictionary, block, job.last);
     // The receiver is gone if the encoder was dropped in the middle.
     let _ = job.reply.send(Deflated {
         result,
@@ -245,11 +242,15 @@ fn deflate(job: Job, state: &mut Option<Compress>) {
 }
 
 fn deflate_block(
-    state: &mut Compress,
+    level: Compression,
     dictionary: &[u8],
     block: &[u8],
     last: bool,
 ) -> io::Result<Vec<u8>> {
+    // Each block has a state of its own. One that was used and reset would save some zeroing, but
+    // zlib-rs hashes a few bytes behind its input, where the block before has left its own: which
+    // thread took which block would then show in the output (seen with 0.6.8).
+    let mut state = Compress::new(level, false);
     if !dictionary.is_empty() {
         state.set_dictionary(dictionary)?;
     }
