@@ -18,6 +18,7 @@ pub use stanza::Stanza;
 
 use crate::digest::Sha1;
 use crate::path::{GuestPath, PathError};
+use crate::version::Dialect;
 
 /// All installed packages, in the order in which apk holds them: that of the file, then that of
 /// installation.
@@ -124,23 +125,33 @@ impl Installed {
     }
 
     /// Returns the file's text: packages sorted as apk sorts them, whatever their order here.
-    pub fn to_text(&self) -> Vec<u8> {
+    ///
+    /// apk 2.14 loses its place at a package that has no directory, and so does this for
+    /// [`Dialect::V2`]: the lines `r:`, `q:`, `s:` and `f:` of such a package turn up in front of
+    /// those of the next package that has one, or nowhere. In Alpine 3.19 `zlib` gets the
+    /// `r:udev` of `udev-init-scripts`.
+    pub fn to_text(&self, dialect: Dialect) -> Vec<u8> {
         let mut sorted: Vec<_> = self.packages.iter().collect();
         sorted.sort_by(|one, other| {
             compare_names(&one.stanza.name, &other.stanza.name)
                 .then_with(|| one.stanza.version.cmp(&other.stanza.version))
         });
         let mut text = Vec::new();
+        let mut late = Vec::new();
         for package in sorted {
-            package.write(&mut text);
+            package.stanza.write_early(&mut text);
+            package.stanza.write_late(&mut late);
+            if dialect == Dialect::V3 || !package.directories.is_empty() {
+                text.append(&mut late);
+            }
+            package.write_files(&mut text);
         }
         text
     }
 }
 
 impl InstalledPackage {
-    fn write(&self, text: &mut Vec<u8>) {
-        self.stanza.write(text);
+    fn write_files(&self, text: &mut Vec<u8>) {
         for directory in &self.directories {
             stanza::field(text, b'F', directory.path.as_bytes());
             if directory.acl != Acl::DIRECTORY {

@@ -39,7 +39,7 @@ use protect::ProtectedPaths;
 use state::Database;
 
 /// A root filesystem into which packages are being merged.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Merge {
     dialect: Dialect,
     /// The time of everything that has none of its own.

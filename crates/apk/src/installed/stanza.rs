@@ -106,23 +106,8 @@ impl Stanza {
         partial.finish()
     }
 
-    /// Appends the fields, in apk's order.
-    pub(super) fn write(&self, text: &mut Vec<u8>) {
-        let optional = |text: &mut Vec<u8>, letter, value: &Option<Vec<u8>>| {
-            if let Some(value) = value {
-                field(text, letter, value);
-            }
-        };
-        let filled = |text: &mut Vec<u8>, letter, value: &[u8]| {
-            if !value.is_empty() {
-                field(text, letter, value);
-            }
-        };
-        let number = |text: &mut Vec<u8>, letter, value: u64| {
-            if value != 0 {
-                field(text, letter, value.to_string().as_bytes());
-            }
-        };
+    /// Appends the fields that an index has too, in apk's order.
+    pub(super) fn write_early(&self, text: &mut Vec<u8>) {
         field(text, b'C', self.identity.to_apk().as_bytes());
         field(text, b'P', &self.name);
         field(text, b'V', &self.version);
@@ -141,6 +126,10 @@ impl Stanza {
         filled(text, b'p', &self.provides);
         filled(text, b'i', &self.install_if);
         filled(text, b'g', &self.tags);
+    }
+
+    /// Appends the fields that only an installed package has, in apk's order.
+    pub(super) fn write_late(&self, text: &mut Vec<u8>) {
         filled(text, b'r', &self.replaces);
         number(text, b'q', self.replaces_priority.into());
         optional(text, b's', &self.repository_tag);
@@ -153,6 +142,24 @@ pub(super) fn field(text: &mut Vec<u8>, letter: u8, value: &[u8]) {
     text.extend_from_slice(&[letter, b':']);
     text.extend_from_slice(value);
     text.push(b'\n');
+}
+
+fn optional(text: &mut Vec<u8>, letter: u8, value: &Option<Vec<u8>>) {
+    if let Some(value) = value {
+        field(text, letter, value);
+    }
+}
+
+fn filled(text: &mut Vec<u8>, letter: u8, value: &[u8]) {
+    if !value.is_empty() {
+        field(text, letter, value);
+    }
+}
+
+fn number(text: &mut Vec<u8>, letter: u8, value: u64) {
+    if value != 0 {
+        field(text, letter, value.to_string().as_bytes());
+    }
 }
 
 /// A stanza whose lines are still coming in.
@@ -208,7 +215,12 @@ impl Partial {
                 b'p' => stanza.provides = spaced(&value),
                 b'i' => stanza.install_if = spaced(&value),
                 b'g' => stanza.tags = value,
-                b'r' => stanza.replaces = spaced(&value),
+                b'r' => {
+                    // Several add up, as when apk reads them.
+                    stanza.replaces.push(b' ');
+                    stanza.replaces.extend_from_slice(&value);
+                    stanza.replaces = spaced(&stanza.replaces);
+                }
                 b'q' => stanza.replaces_priority = parse_number(&value)?,
                 b's' => stanza.repository_tag = Some(value),
                 b'f' => stanza.broken = Some(value),

@@ -45,7 +45,7 @@ impl Merge {
         };
         let mut arch = arch.as_bytes().to_vec();
         arch.push(b'\n');
-        let installed = Installed { packages }.to_text();
+        let installed = Installed { packages }.to_text(self.dialect);
         self.generate(b"etc/apk/arch", arch)?;
         self.generate(b"etc/apk/world", world::to_text(world))?;
         self.generate(b"lib/apk/db/installed", installed)?;

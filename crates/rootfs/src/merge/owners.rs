@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 /// The numbers of a file of names.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Names(HashMap<Vec<u8>, u32>);
 
 impl Names {

@@ -31,7 +31,7 @@ pub struct NewPackage {
 }
 
 /// A package that is being installed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Pending {
     pub(super) id: PackageId,
     pub(super) stanza: Stanza,
@@ -47,7 +47,7 @@ pub(super) struct Pending {
 }
 
 /// A directory of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct PendingDirectory {
     pub(super) path: GuestPath,
     pub(super) acl: Acl,
@@ -55,7 +55,7 @@ pub(super) struct PendingDirectory {
 }
 
 /// A file, link, device or pipe of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct PendingFile {
     pub(super) name: Vec<u8>,
     pub(super) acl: Acl,

@@ -11,10 +11,10 @@ use prebake_apk::path::GuestPath;
 use crate::glob;
 
 /// The rules.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct ProtectedPaths(Vec<Rule>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Rule {
     pattern: Vec<u8>,
     protect: bool,

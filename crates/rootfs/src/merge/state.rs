@@ -13,7 +13,7 @@ use prebake_apk::triggers::Trigger;
 pub(super) struct PackageId(u32);
 
 /// The apk database and what follows from it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Database {
     /// Installed packages in apk's order. The one that is being installed is not among them.
     pub(super) packages: BTreeMap<PackageId, Installed>,
@@ -28,7 +28,7 @@ pub(super) struct Database {
 }
 
 /// An installed package.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Installed {
     pub(super) package: InstalledPackage,
     pub(super) scripts: Option<PackageScripts>,

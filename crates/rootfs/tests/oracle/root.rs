@@ -136,6 +136,12 @@ fn change(line: &str) -> Option<Change> {
     }
 }
 
+/// Returns an empty folder, in memory where the host has such a place: these tests make and
+/// remove a hundred thousand files.
+pub(crate) fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
+}
+
 /// Unpacks an archive with the host's tar.
 pub(crate) fn unpack(archive: &Path, into: &Path) {
     fs_err::create_dir_all(into).unwrap();
@@ -147,4 +153,10 @@ pub(crate) fn unpack(archive: &Path, into: &Path) {
         .status()
         .unwrap();
     assert!(status.success());
+}
+
+/// Copies a folder with all that a file can have.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg("-a").arg(from).arg(to).status();
+    assert!(status.unwrap().success());
 }
