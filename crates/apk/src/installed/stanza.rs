@@ -111,16 +111,16 @@ impl Stanza {
         field(text, b'C', self.identity.to_apk().as_bytes());
         field(text, b'P', &self.name);
         field(text, b'V', &self.version);
-        optional(text, b'A', &self.arch);
+        optional(text, b'A', self.arch.as_deref());
         field(text, b'S', self.package_size.to_string().as_bytes());
         field(text, b'I', self.installed_size.to_string().as_bytes());
         field(text, b'T', &self.description);
         field(text, b'U', &self.url);
         field(text, b'L', &self.license);
-        optional(text, b'o', &self.origin);
-        optional(text, b'm', &self.maintainer);
+        optional(text, b'o', self.origin.as_deref());
+        optional(text, b'm', self.maintainer.as_deref());
         number(text, b't', self.build_time);
-        optional(text, b'c', &self.commit);
+        optional(text, b'c', self.commit.as_deref());
         number(text, b'k', self.provider_priority.into());
         filled(text, b'D', &self.depends);
         filled(text, b'p', &self.provides);
@@ -132,8 +132,8 @@ impl Stanza {
     pub(super) fn write_late(&self, text: &mut Vec<u8>) {
         filled(text, b'r', &self.replaces);
         number(text, b'q', self.replaces_priority.into());
-        optional(text, b's', &self.repository_tag);
-        optional(text, b'f', &self.broken);
+        optional(text, b's', self.repository_tag.as_deref());
+        optional(text, b'f', self.broken.as_deref());
     }
 }
 
@@ -144,7 +144,7 @@ pub(super) fn field(text: &mut Vec<u8>, letter: u8, value: &[u8]) {
     text.push(b'\n');
 }
 
-fn optional(text: &mut Vec<u8>, letter: u8, value: &Option<Vec<u8>>) {
+fn optional(text: &mut Vec<u8>, letter: u8, value: Option<&[u8]>) {
     if let Some(value) = value {
         field(text, letter, value);
     }
