@@ -25,12 +25,12 @@ pub struct PkgInfo {
     pub installed_size: u64,
     /// `arch`, which may be `noarch`
     pub arch: String,
-    /// `origin`: the name of the source package
-    pub origin: String,
-    /// `commit` of the repository of build recipes
-    pub commit: String,
-    /// `maintainer`
-    pub maintainer: String,
+    /// `origin`: the name of the source package; `None` where there is no such line
+    pub origin: Option<String>,
+    /// `commit` of the repository of build recipes; `None` where there is no such line
+    pub commit: Option<String>,
+    /// `maintainer`; `None` where there is no such line
+    pub maintainer: Option<String>,
     /// `license`
     pub license: String,
     /// `depend`, one dependency each
@@ -115,9 +115,9 @@ impl PkgInfo {
             "builddate" => self.build_date = value.parse().map_err(|_| "builddate")?,
             "size" => self.installed_size = value.parse().map_err(|_| "size")?,
             "arch" => self.arch = part(value).ok_or("arch")?,
-            "origin" => self.origin = text(),
-            "commit" => self.commit = text(),
-            "maintainer" => self.maintainer = text(),
+            "origin" => self.origin = Some(text()),
+            "commit" => self.commit = Some(text()),
+            "maintainer" => self.maintainer = Some(text()),
             "license" => self.license = text(),
             "depend" => self.depends.extend(words(value)),
             "provides" => self.provides.extend(words(value)),

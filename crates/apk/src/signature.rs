@@ -158,6 +158,42 @@ pub fn open_signed_index(bytes: &[u8], keys: &Keyring) -> Result<SignedIndex, In
         leading_signatures(bytes).map_err(IndexFileError::SignatureMember)?;
     let vouched = verify(&signatures, keys, signed).map_err(IndexFileError::Signature)?;
 
+    let (description, index_text) = read_index(signed)?;
+    Ok(SignedIndex {
+        description,
+        index_text,
+        key_name: vouched.signature.key_name.clone(),
+        fingerprint: vouched.key.fingerprint(),
+        algorithm: vouched.signature.algorithm,
+    })
+}
+
+/// An index that nobody vouches for: to look at, and for nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UncheckedIndex {
+    /// The repository's description of itself.
+    pub description: Vec<u8>,
+    /// The `APKINDEX` file.
+    pub index_text: Vec<u8>,
+    /// The signatures it has, of which none was checked.
+    pub signatures: Vec<Signature>,
+}
+
+/// Opens an `APKINDEX.tar.gz` to show what is in it. What a bake uses goes through
+/// [`open_signed_index`].
+pub fn open_unchecked_index(bytes: &[u8]) -> Result<UncheckedIndex, IndexFileError> {
+    let (signatures, signed) =
+        leading_signatures(bytes).map_err(IndexFileError::SignatureMember)?;
+    let (description, index_text) = read_index(signed)?;
+    Ok(UncheckedIndex {
+        description,
+        index_text,
+        signatures,
+    })
+}
+
+/// Returns the description and the index in what a signature covers.
+fn read_index(signed: &[u8]) -> Result<(Vec<u8>, Vec<u8>), IndexFileError> {
     let content = gzip::Reader::new(signed).take(MAX_INDEX);
     let mut archive = tar::Reader::new(io::BufReader::with_capacity(64 << 10, content));
     let mut description = None;
@@ -179,13 +215,8 @@ pub fn open_signed_index(bytes: &[u8], keys: &Keyring) -> Result<SignedIndex, In
             return Err(IndexFileError::Twice(name));
         }
     }
-    Ok(SignedIndex {
-        description: description.unwrap_or_default(),
-        index_text: index.ok_or(IndexFileError::NoIndex)?,
-        key_name: vouched.signature.key_name.clone(),
-        fingerprint: vouched.key.fingerprint(),
-        algorithm: vouched.signature.algorithm,
-    })
+    let index = index.ok_or(IndexFileError::NoIndex)?;
+    Ok((description.unwrap_or_default(), index))
 }
 
 /// Why a signature or control member cannot be read.

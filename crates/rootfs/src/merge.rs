@@ -85,6 +85,27 @@ impl Merge {
         self.dialect = dialect;
     }
 
+    /// Changes the time that [`Merge::new`] was given, for what comes after it.
+    pub fn set_epoch(&mut self, epoch: i64) {
+        self.epoch = epoch;
+    }
+
+    /// Pins an installed package to another repository's tag, or to none.
+    pub fn retag_package(&mut self, name: &[u8], tag: Option<Vec<u8>>) -> Result<(), MergeError> {
+        let id = self.database.find(name);
+        let installed = id.and_then(|id| self.database.packages.get_mut(&id));
+        let installed = installed.ok_or_else(|| MergeError::NotInstalled {
+            name: String::from_utf8_lossy(name).into_owned(),
+        })?;
+        installed.package.stanza.repository_tag = tag;
+        Ok(())
+    }
+
+    /// Returns what there is, with no change to it: a base as it was read.
+    pub fn into_tree(self) -> Tree {
+        self.tree
+    }
+
     /// Returns what there is so far.
     pub fn tree(&self) -> &Tree {
         &self.tree

@@ -2,6 +2,7 @@
 
 use super::InstalledProblem;
 use crate::digest::Sha1;
+use crate::pkginfo::PkgInfo;
 
 /// What a package says of itself: the fields of an index and those that only an installed
 /// package has. Lists are kept as texts with one space between the entries, as apk writes them.
@@ -80,6 +81,32 @@ impl Stanza {
             replaces_priority: 0,
             repository_tag: None,
             broken: None,
+        }
+    }
+
+    /// Returns what an index made by `apk index` says of a package, from what the package says of
+    /// itself, its identity, and its file's size in bytes.
+    pub fn from_package(info: &PkgInfo, identity: Sha1, package_size: u64) -> Self {
+        let bytes = |text: &String| text.clone().into_bytes();
+        let list = |words: &[String]| words.join(" ").into_bytes();
+        Self {
+            arch: (!info.arch.is_empty()).then(|| bytes(&info.arch)),
+            package_size,
+            installed_size: info.installed_size,
+            description: bytes(&info.description),
+            url: bytes(&info.url),
+            license: bytes(&info.license),
+            origin: info.origin.as_ref().map(bytes),
+            maintainer: info.maintainer.as_ref().map(bytes),
+            build_time: u64::try_from(info.build_date).unwrap_or(0),
+            commit: info.commit.as_ref().map(bytes),
+            provider_priority: info.provider_priority,
+            depends: list(&info.depends),
+            provides: list(&info.provides),
+            install_if: list(&info.install_if),
+            replaces: list(&info.replaces),
+            replaces_priority: info.replaces_priority,
+            ..Self::new(identity, bytes(&info.name), bytes(&info.version))
         }
     }
 

@@ -32,7 +32,7 @@ impl Tree {
 
     /// Returns the name that something at `path` really has or would have: links to its
     /// directory are followed, itself it may be a link or not be there.
-    pub(crate) fn real_name(&self, path: &GuestPath) -> Result<GuestPath, ResolveError> {
+    pub fn real_name(&self, path: &GuestPath) -> Result<GuestPath, ResolveError> {
         self.walk(path, false)
     }
 

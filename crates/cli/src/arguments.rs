@@ -1,0 +1,139 @@
+//! The command line.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand};
+
+use crate::{environment, exit_code};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Bake an Alpine root filesystem at build time, so that nothing is installed when it boots
+#[derive(Debug, Parser)]
+#[command(name = "prebake", version, styles = STYLES, max_term_width = 100)]
+#[command(after_help = format!("{}\n\n{}", exit_code::HELP, environment::HELP))]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Global {
+    /// Print the result as JSON on standard output
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say nothing but errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Show no progress bar, also on a terminal
+    #[arg(long, global = true)]
+    pub(crate) no_progress: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Write a recipe to start from
+    Init(InitArguments),
+    /// Choose the packages and write the lock
+    Lock(LockArguments),
+    /// Bake what the lock names and write the outputs
+    Build(BuildArguments),
+    /// Show what is in an .apk, an APKINDEX.tar.gz or a rootfs
+    Inspect(InspectArguments),
+    /// Hold a rootfs against its own apk database and the lock
+    Verify(VerifyArguments),
+}
+
+/// Which recipe, and what of the host it may use.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RecipeArguments {
+    /// The recipe, or the folder it is in
+    #[arg(default_value = "prebake.toml", value_name = "RECIPE")]
+    pub(crate) recipe: PathBuf,
+    /// Fetch nothing: use the cache alone
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// Keep downloads in this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache: Option<PathBuf>,
+    /// Compress with this many threads; changes no output
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+}
+
+/// Write a recipe to start from
+#[derive(Debug, Args)]
+pub(crate) struct InitArguments {
+    /// Where to write it: a file, or a folder for prebake.toml
+    #[arg(default_value = "prebake.toml", value_name = "RECIPE")]
+    pub(crate) recipe: PathBuf,
+    /// The Alpine release to start from
+    #[arg(long, default_value = DEFAULT_RELEASE)]
+    pub(crate) release: String,
+    /// The architectures to bake for
+    #[arg(long, value_delimiter = ',', default_value = "x86_64")]
+    pub(crate) arch: Vec<String>,
+    /// A package to install; may be given again
+    #[arg(short, long = "package", value_name = "PKG")]
+    pub(crate) packages: Vec<String>,
+}
+
+/// The release that `init` writes: the newest that prebake was tried with.
+pub(crate) const DEFAULT_RELEASE: &str = "3.21.3";
+
+/// Choose the packages and write the lock
+#[derive(Debug, Args)]
+pub(crate) struct LockArguments {
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArguments,
+    /// Move on to what the mirrors have now: everything, or only these packages
+    #[arg(long, num_args = 0.., value_name = "PKG")]
+    pub(crate) upgrade: Option<Vec<String>>,
+    /// Only say whether the lock is the recipe's; exit with 6 where it is not
+    #[arg(long, conflicts_with = "upgrade")]
+    pub(crate) check: bool,
+}
+
+/// Bake what the lock names and write the outputs
+#[derive(Debug, Args)]
+pub(crate) struct BuildArguments {
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArguments,
+    /// Refuse to write a lock: exit with 6 where there is none or it is not the recipe's
+    #[arg(long)]
+    pub(crate) locked: bool,
+    /// Bake only for these architectures of the recipe
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) arch: Vec<String>,
+}
+
+/// Show what is in an .apk, an APKINDEX.tar.gz or a rootfs
+#[derive(Debug, Args)]
+pub(crate) struct InspectArguments {
+    /// The file
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// List every file in it
+    #[arg(short, long)]
+    pub(crate) long: bool,
+}
+
+/// Hold a rootfs against its own apk database and the lock
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    /// The rootfs, as `build` wrote it
+    #[arg(value_name = "ROOTFS")]
+    pub(crate) rootfs: PathBuf,
+    /// The lock it was baked from [default: prebake.lock, where there is one]
+    #[arg(long, value_name = "LOCK")]
+    pub(crate) lock: Option<PathBuf>,
+}

@@ -1,0 +1,64 @@
+//! `prebake lock`: choose the packages and write the lock.
+
+use prebake::recipe::Recipe;
+use prebake::{Error, LockState, Upgrade};
+use serde_json::json;
+
+use crate::arguments::{Global, LockArguments};
+use crate::{exit_code, output, session};
+
+pub(crate) fn run(arguments: &LockArguments, global: &Global) -> Result<u8, Error> {
+    let recipe = Recipe::read(&arguments.recipe.recipe)?;
+    if arguments.check {
+        prebake::check_lock(&recipe)?;
+        if global.json {
+            output::json(
+                &json!({ "lock": recipe.lock_path().display().to_string(), "current": true }),
+            );
+        }
+        return Ok(exit_code::SUCCESS);
+    }
+    let upgrade = match &arguments.upgrade {
+        None => Upgrade::Keep,
+        Some(packages) if packages.is_empty() => Upgrade::All,
+        Some(packages) => Upgrade::Only(packages.clone()),
+    };
+    let context = session::open(&arguments.recipe, global)?;
+    let locked = prebake::update_lock(&recipe, &upgrade, &context)?;
+    drop(context);
+    let path = recipe.lock_path();
+    if global.json {
+        output::json(&json!({
+            "lock": path.display().to_string(),
+            "changed": locked.state != LockState::Current,
+            "changes": locked.changes.iter().map(|change| json!({
+                "arch": change.arch.name(),
+                "package": change.package,
+                "from": change.from,
+                "to": change.to,
+            })).collect::<Vec<_>>(),
+            "rootfs": locked.lock.rootfs.iter().map(|rootfs| json!({
+                "arch": rootfs.arch.name(),
+                "identity": rootfs.identity.to_string(),
+                "packages": rootfs.packages().map(|package| json!({
+                    "name": package.name, "version": package.version,
+                })).collect::<Vec<_>>(),
+            })).collect::<Vec<_>>(),
+        }));
+        return Ok(exit_code::SUCCESS);
+    }
+    output::line(&path.display().to_string());
+    if !global.quiet {
+        for change in &locked.changes {
+            output::notice(&format!("{:>10}  {change}", change.arch));
+        }
+        output::notice(match locked.state {
+            LockState::Current => {
+                "the lock is current; `--upgrade` moves on to what the mirrors have now"
+            }
+            LockState::Updated => "the lock was updated",
+            LockState::Written => "the lock was written; commit it",
+        });
+    }
+    Ok(exit_code::SUCCESS)
+}

@@ -1,0 +1,64 @@
+//! `prebake verify`: hold a rootfs against its own apk database and the lock.
+
+use std::path::PathBuf;
+
+use prebake::verify::{Finding, verify};
+use prebake::{Error, RootfsFile, read_lock_file};
+use serde_json::json;
+
+use crate::arguments::{Global, VerifyArguments};
+use crate::{exit_code, output};
+
+/// The lock that is used where none is named, if it is there.
+const DEFAULT_LOCK: &str = "prebake.lock";
+
+pub(crate) fn run(arguments: &VerifyArguments, global: &Global) -> Result<u8, Error> {
+    let path = arguments.lock.clone().or_else(|| {
+        let path = PathBuf::from(DEFAULT_LOCK);
+        path.exists().then_some(path)
+    });
+    let lock = path.as_deref().map(read_lock_file).transpose()?;
+    let rootfs = RootfsFile::read(&arguments.rootfs)?;
+    let found = verify(&rootfs, lock.as_ref());
+    let good = found.findings.is_empty();
+    let texts = |findings: &[Finding]| findings.iter().map(ToString::to_string).collect::<Vec<_>>();
+    if global.json {
+        output::json(&json!({
+            "rootfs": rootfs.path.display().to_string(),
+            "good": good,
+            "identity": rootfs.identity.to_string(),
+            "arch": found.arch.map(prebake::arch::Arch::name),
+            "lock": path.map(|path| path.display().to_string()),
+            "packages": found.packages,
+            "files": found.files,
+            "findings": texts(&found.findings),
+            "notes": texts(&found.notes),
+        }));
+    } else {
+        for finding in &found.findings {
+            output::line(&format!("wrong: {finding}"));
+        }
+        for note in &found.notes {
+            output::line(&format!("changed: {note}"));
+        }
+        if !global.quiet {
+            output::notice(&format!(
+                "{}: {} files of {} packages, identity {}{}",
+                if good { "good" } else { "not good" },
+                found.files,
+                found.packages,
+                rootfs.identity,
+                if found.locked {
+                    ""
+                } else {
+                    "; no lock to hold it against"
+                },
+            ));
+        }
+    }
+    Ok(if good {
+        exit_code::SUCCESS
+    } else {
+        exit_code::INTEGRITY
+    })
+}

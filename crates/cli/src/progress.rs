@@ -1,0 +1,116 @@
+//! Progress on a terminal: one line of what is going on, one bar of bytes.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use prebake::{Origin, Progress, Reporter, Stage};
+
+use crate::arguments::Global;
+
+/// Draws bars on standard error, or nothing where nobody would see them.
+#[derive(Debug)]
+pub(crate) struct Bars {
+    bar: ProgressBar,
+    quiet: bool,
+    /// Bytes that each item of a fetch has, so that a download which starts over counts once.
+    items: Mutex<BTreeMap<usize, u64>>,
+}
+
+impl Bars {
+    pub(crate) fn new(global: &Global) -> Self {
+        let seen = std::io::stderr().is_terminal() && !global.quiet && !global.no_progress;
+        let target = if seen {
+            ProgressDrawTarget::stderr_with_hz(10)
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let bar = ProgressBar::with_draw_target(None, target);
+        Self {
+            bar,
+            quiet: global.quiet,
+            items: Mutex::default(),
+        }
+    }
+
+    fn items(&self) -> MutexGuard<'_, BTreeMap<usize, u64>> {
+        self.items.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn style(&self, template: &str) {
+        // The templates below are constants that parse; a wrong one falls back to the default.
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.bar.set_style(style.progress_chars("=> "));
+        }
+    }
+
+    /// Prints a line above the bar.
+    #[expect(clippy::print_stderr, reason = "notices are for people")]
+    fn say(&self, line: &str) {
+        if !self.quiet {
+            self.bar.suspend(|| eprintln!("{line}"));
+        }
+    }
+}
+
+const BYTES: &str = "{spinner} {msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}";
+const NO_TOTAL: &str = "{spinner} {msg} {bytes}";
+const NO_BYTES: &str = "{spinner} {msg}";
+
+impl Progress for Bars {
+    fn begin(&self, _items: usize, bytes: Option<u64>) {
+        self.items().clear();
+        self.bar.reset();
+        match bytes {
+            Some(bytes) => {
+                self.style(BYTES);
+                self.bar.set_length(bytes);
+            }
+            None => self.style(NO_TOTAL),
+        }
+    }
+
+    fn position(&self, item: usize, bytes: u64, _size: Option<u64>) {
+        let mut items = self.items();
+        items.insert(item, bytes);
+        self.bar.set_position(items.values().sum());
+    }
+
+    fn retry(&self, _item: usize, url: &str, problem: &str, wait: Duration) {
+        self.say(&format!(
+            "retrying `{url}` in {:.1} s: {problem}",
+            wait.as_secs_f64()
+        ));
+    }
+
+    fn finish(&self, _item: usize, _origin: Origin) {
+        self.bar.tick();
+    }
+}
+
+impl Reporter for Bars {
+    fn stage(&self, stage: &Stage) {
+        self.bar.reset();
+        self.style(NO_BYTES);
+        self.bar.set_message(stage.to_string());
+        self.bar.enable_steady_tick(Duration::from_millis(100));
+    }
+
+    fn written(&self, bytes: u64, total: u64) {
+        if self.bar.length() != Some(total) {
+            self.style(BYTES);
+            self.bar.set_length(total);
+        }
+        self.bar.set_position(bytes);
+    }
+
+    fn notice(&self, text: &str) {
+        self.say(text);
+    }
+
+    fn done(&self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,334 @@
+//! From inputs that are on this machine to a tree: checked, then merged.
+
+use std::io::{self, BufReader, Read};
+
+use prebake_apk::digest::{Sha1, Sha256};
+use prebake_apk::entry::{Entry, EntryKind};
+use prebake_apk::gzip;
+use prebake_apk::installed::Stanza;
+use prebake_apk::package::Package;
+use prebake_apk::tar;
+use prebake_fetch::{Blob, VerifiedBlob};
+use prebake_rootfs::merge::{Base, MAX_INLINE, NewPackage, Owner};
+use prebake_rootfs::tree::FileContent;
+use prebake_rootfs::{Content, Merge, MergeError, Report, SourceId, Tree};
+use sha1::Digest as _;
+
+use crate::arch::Arch;
+use crate::blobs::{Blobs, READ_BUFFER};
+use crate::context::Context;
+use crate::error::Error;
+use crate::host_file;
+use crate::lock::{LockedBase, LockedPackage, Step};
+use crate::recipe::{self, MAX_FILE_BYTES, Recipe};
+
+/// How much of a file's content is hashed at once.
+const HASH_BUFFER: usize = 64 << 10;
+
+/// A tree being put together for one architecture.
+#[derive(Debug)]
+pub(crate) struct Bake<'c> {
+    arch: Arch,
+    merge: Merge,
+    blobs: Blobs,
+    next: u32,
+    /// The newest time among the inputs, in seconds since 1970: what is made here gets it.
+    epoch: i64,
+    context: &'c Context,
+}
+
+/// A tree and where its contents are.
+#[derive(Debug)]
+pub(crate) struct Baked {
+    pub(crate) tree: Tree,
+    pub(crate) blobs: Blobs,
+    pub(crate) report: Report,
+}
+
+impl<'c> Bake<'c> {
+    /// Begins with a base, and returns what it says of itself.
+    pub(crate) fn begin(
+        arch: Arch,
+        locked: &LockedBase,
+        blob: &Blob,
+        context: &'c Context,
+    ) -> Result<(Self, Base), Error> {
+        let mut bake = Self {
+            arch,
+            merge: Merge::new(0),
+            blobs: Blobs::default(),
+            next: 1,
+            epoch: 0,
+            context,
+        };
+        let file = open(&locked.url, blob, locked.size, &locked.sha256)?;
+        let fail = |source| Error::Base {
+            url: locked.url.clone(),
+            source,
+        };
+        let mut archive = tar::Reader::new(gzip::Reader::new(file));
+        while let Some(entry) = archive.next().map_err(fail)? {
+            context.alive()?;
+            bake.epoch = bake.epoch.max(entry.mtime);
+            let file = content(&entry, SourceId::BASE, &mut archive).map_err(|source| {
+                Error::BaseContent {
+                    url: locked.url.clone(),
+                    path: entry.path.clone(),
+                    source,
+                }
+            })?;
+            bake.merge
+                .base_entry(entry, file)
+                .map_err(|source| Error::Merge { arch, source })?;
+        }
+        bake.blobs.add(SourceId::BASE, blob.clone());
+        let base = bake
+            .merge
+            .base_done()
+            .map_err(|source| Error::Merge { arch, source })?;
+        if let Some(found) = &base.arch
+            && found != arch.name()
+        {
+            return Err(Error::Mismatch {
+                input: locked.url.clone(),
+                what: "the architecture",
+                found: found.clone(),
+                authority: "the recipe",
+                expected: arch.name().to_owned(),
+            });
+        }
+        Ok((bake, base))
+    }
+
+    fn merged<T>(&self, result: Result<T, MergeError>) -> Result<T, Error> {
+        result.map_err(|source| Error::Merge {
+            arch: self.arch,
+            source,
+        })
+    }
+
+    /// Takes every step; `blobs` are the files of those that install, in their order.
+    pub(crate) fn apply(&mut self, steps: &[Step], blobs: &[Blob]) -> Result<(), Error> {
+        let mut blobs = blobs.iter();
+        for step in steps {
+            match step {
+                Step::Install(package) => {
+                    let Some(blob) = blobs.next() else { break };
+                    self.install(package, blob)?;
+                }
+                Step::Retag { name, tag, .. } => {
+                    let tag = tag.as_ref().map(|tag| tag.clone().into_bytes());
+                    let retagged = self.merge.retag_package(name.as_bytes(), tag);
+                    self.merged(retagged)?;
+                }
+                Step::Remove { name, .. } => {
+                    // A removal has a number among the sources, and no file.
+                    self.next += 1;
+                    let removed = self.merge.remove_package(name.as_bytes());
+                    self.merged(removed)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks a package against all that is known of it and merges it.
+    fn install(&mut self, locked: &LockedPackage, blob: &Blob) -> Result<(), Error> {
+        let file = open(&locked.url, blob, locked.size, &locked.sha256)?;
+        let label = format!("{}-{}", locked.name, locked.version);
+        let fail = |source| Error::Package {
+            package: label.clone(),
+            url: locked.url.clone(),
+            source,
+        };
+        let package = Package::open(file).map_err(fail)?;
+        let info = package.info();
+        let source = SourceId(self.next);
+        self.next += 1;
+        expect(
+            locked,
+            "the identity",
+            package.identity().to_apk(),
+            locked.identity.to_apk(),
+        )?;
+        expect(locked, "the name", info.name.clone(), locked.name.clone())?;
+        expect(
+            locked,
+            "the version",
+            info.version.clone(),
+            locked.version.clone(),
+        )?;
+        let stanza = stanza(locked, &package);
+        self.epoch = self.epoch.max(info.build_date);
+        let new = NewPackage::new(stanza, info, package.scripts());
+        let is_empty = new.stanza.installed_size == 0;
+        let begun = self.merge.begin_package(new);
+        self.merged(begun)?;
+        let mut data = package.into_data();
+        while let Some(entry) = data.next().map_err(fail)? {
+            self.context.alive()?;
+            let path = entry.path.clone();
+            let file =
+                content(&entry, source, &mut data).map_err(|source| Error::PackageContent {
+                    package: label.clone(),
+                    url: locked.url.clone(),
+                    path,
+                    source,
+                })?;
+            if !is_empty {
+                let taken = self.merge.package_entry(entry, file);
+                self.merged(taken)?;
+            }
+        }
+        self.blobs.add(source, blob.clone());
+        let ended = self.merge.end_package();
+        self.merged(ended)
+    }
+
+    /// Adds the recipe's files and writes the apk database.
+    pub(crate) fn finish(mut self, recipe: &Recipe, world: &[Vec<u8>]) -> Result<Baked, Error> {
+        self.merge.set_epoch(self.epoch);
+        for file in &recipe.files {
+            let content = match &file.content {
+                recipe::FileContent::Text(text) => text.clone().into_bytes(),
+                recipe::FileContent::Source { path, at } => {
+                    host_file::read(path, MAX_FILE_BYTES)
+                        .map_err(|source| Error::named_file(recipe, at.span.clone(), source))?
+                }
+            };
+            let (user, group) = (owner(&file.user), owner(&file.group));
+            let added = self
+                .merge
+                .add_file(&file.path.value, content, file.mode, &user, &group);
+            self.merged(added)?;
+        }
+        let arch = self.arch;
+        let (tree, report) = self
+            .merge
+            .finish(world, arch.name())
+            .map_err(|source| Error::Merge { arch, source })?;
+        Ok(Baked {
+            tree,
+            blobs: self.blobs,
+            report,
+        })
+    }
+}
+
+/// Opens a blob after hashing it, and holds it against what is pinned.
+fn open(
+    url: &str,
+    blob: &Blob,
+    size: u64,
+    sha256: &Sha256,
+) -> Result<BufReader<VerifiedBlob>, Error> {
+    let file = blob.open_verified().map_err(Error::Cache)?;
+    let mismatch = |what, found: String, expected: String| Error::Mismatch {
+        input: url.to_owned(),
+        what,
+        found,
+        authority: "the lock",
+        expected,
+    };
+    if file.sha256() != *sha256 {
+        return Err(mismatch(
+            "the SHA-256",
+            file.sha256().to_string(),
+            sha256.to_string(),
+        ));
+    }
+    if file.size() != size {
+        return Err(mismatch(
+            "the size",
+            file.size().to_string(),
+            size.to_string(),
+        ));
+    }
+    Ok(BufReader::with_capacity(READ_BUFFER, file))
+}
+
+fn expect(
+    locked: &LockedPackage,
+    what: &'static str,
+    found: String,
+    expected: String,
+) -> Result<(), Error> {
+    if found == expected {
+        return Ok(());
+    }
+    let input = locked.url.clone();
+    Err(Error::Mismatch {
+        input,
+        what,
+        found,
+        authority: "the index",
+        expected,
+    })
+}
+
+/// Returns the fields that the apk database will have of a package.
+fn stanza<R: io::BufRead>(locked: &LockedPackage, package: &Package<R>) -> Stanza {
+    let text = locked.index_stanza.as_deref().map(str::as_bytes);
+    let mut stanza = text
+        .and_then(Stanza::parse)
+        .unwrap_or_else(|| Stanza::from_package(package.info(), package.identity(), locked.size));
+    stanza.repository_tag = locked.tag.as_ref().map(|tag| tag.clone().into_bytes());
+    stanza
+}
+
+/// Reads the content that passes now: into memory if the merge needs it, else only its digest.
+pub(crate) fn content(
+    entry: &Entry,
+    source: SourceId,
+    reader: &mut impl Read,
+) -> io::Result<Option<FileContent>> {
+    if entry.kind != EntryKind::File {
+        return Ok(None);
+    }
+    if Merge::wants_inline(&entry.path) {
+        if entry.size > MAX_INLINE {
+            return Err(io::Error::other(format!(
+                "it is larger than {MAX_INLINE} bytes"
+            )));
+        }
+        let mut bytes = Vec::new();
+        reader.read_to_end(&mut bytes)?;
+        return Ok(Some(FileContent::inline(bytes)));
+    }
+    let mut hash = sha1::Sha1::new();
+    let mut buffer = [0; HASH_BUFFER];
+    loop {
+        let count = reader.read(&mut buffer)?;
+        let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else {
+            break;
+        };
+        hash.update(bytes);
+    }
+    Ok(Some(FileContent {
+        content: Content::Source {
+            source,
+            offset: entry.offset,
+        },
+        size: entry.size,
+        sha1: Sha1::new(hash.finalize().into()),
+    }))
+}
+
+fn owner(name: &str) -> Owner {
+    name.parse()
+        .map_or_else(|_| Owner::Name(name.to_owned()), Owner::Id)
+}
+
+impl Baked {
+    /// Returns how many packages the apk database has.
+    pub(crate) fn packages(&self) -> usize {
+        let path = prebake_apk::path::GuestPath::from_relative(b"lib/apk/db/installed");
+        let text = path
+            .ok()
+            .and_then(|path| self.tree.inline(&path))
+            .unwrap_or_default();
+        text.split(|byte| *byte == b'\n')
+            .filter(|line| line.starts_with(b"P:"))
+            .count()
+    }
+}

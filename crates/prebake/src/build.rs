@@ -1,0 +1,296 @@
+//! From a recipe and its lock to the outputs.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use prebake_apk::digest::Sha256;
+use prebake_apk::path::GuestPath;
+use prebake_fetch::{Blob, Wanted};
+use prebake_image::{ImageError, tar_gz};
+
+use crate::arch::{self, Arch};
+use crate::bake::{Bake, Baked};
+use crate::context::Context;
+use crate::error::Error;
+use crate::lock::{Lock, LockedRootfs};
+use crate::output_file::OutputFile;
+use crate::recipe::{Format, Output, Recipe};
+use crate::reporter::Stage;
+use crate::template::Values;
+use crate::update::{self, LockState, MAX_BASE_BYTES, Upgrade};
+use crate::world;
+
+/// How to build.
+#[derive(Clone, Debug)]
+pub struct BuildOptions {
+    /// Write no lock: fail where there is none, or it is not the recipe's.
+    pub locked: bool,
+    /// The architectures to build for, each one of the recipe's.
+    pub arches: Vec<Arch>,
+}
+
+/// What a build made.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// What became of the lock.
+    pub lock: LockState,
+    /// The files that were written.
+    pub outputs: Vec<BuiltOutput>,
+}
+
+/// A file that a build wrote, and what is in it.
+#[derive(Clone, Debug)]
+pub struct BuiltOutput {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it is for.
+    pub arch: Arch,
+    /// The SHA-256 of the uncompressed tar stream.
+    pub identity: Sha256,
+    /// The SHA-256 of the file.
+    pub sha256: Sha256,
+    /// The file's size in bytes.
+    pub size: u64,
+    /// The tar stream's size in bytes.
+    pub uncompressed_size: u64,
+    /// How many packages its database has.
+    pub packages: usize,
+    /// The scripts and triggers that packages brought and that were not run.
+    pub scripts: Vec<SkippedScript>,
+    /// Files that were put aside as `….apk-new`.
+    pub new_files: Vec<GuestPath>,
+    /// What else a person should look at.
+    pub warnings: Vec<String>,
+}
+
+/// A script that was not run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkippedScript {
+    /// The package, `name-version`.
+    pub package: String,
+    /// Which of its scripts, by apk's name for it: `post-install`, `trigger`.
+    pub kind: &'static str,
+}
+
+/// Returns the architectures of `recipe` that `names` asks for; all of them where it is empty.
+pub fn select_arches(recipe: &Recipe, names: &[String]) -> Result<Vec<Arch>, Error> {
+    if names.is_empty() {
+        return Ok(recipe.arches.clone());
+    }
+    let mut arches = Vec::new();
+    for name in names {
+        let arch = Arch::from_name(name).filter(|arch| recipe.arches.contains(arch));
+        let arch = arch.ok_or_else(|| Error::NotInRecipe {
+            arch: name.clone(),
+            known: arch::list(&recipe.arches),
+        })?;
+        if !arches.contains(&arch) {
+            arches.push(arch);
+        }
+    }
+    Ok(arches)
+}
+
+/// Bakes what the lock names and writes every output; makes the lock current first where that
+/// is allowed.
+pub fn build(recipe: &Recipe, options: &BuildOptions, context: &Context) -> Result<Built, Error> {
+    let (lock, state) = if options.locked {
+        (update::check_lock(recipe)?, LockState::Current)
+    } else {
+        let locked = update::update_lock(recipe, &Upgrade::Keep, context)?;
+        (locked.lock, locked.state)
+    };
+    let paths = output_paths(recipe, &lock, &options.arches)?;
+    let mut rootfs = Vec::new();
+    for arch in &options.arches {
+        rootfs.extend(lock.rootfs(*arch));
+    }
+    context.reporter.stage(&Stage::Fetching);
+    let blobs = fetch(recipe, &rootfs, context)?;
+    let mut outputs = Vec::new();
+    for (locked, blobs) in rootfs.into_iter().zip(blobs) {
+        let mut baked = bake(recipe, locked, &blobs, context)?;
+        for (_, output, path) in paths.iter().filter(|(arch, ..)| *arch == locked.arch) {
+            outputs.push(write(output, path.clone(), locked, &mut baked, context)?);
+        }
+    }
+    Ok(Built {
+        lock: state,
+        outputs,
+    })
+}
+
+/// Returns the path of every output, and refuses two that are one file.
+fn output_paths<'r>(
+    recipe: &'r Recipe,
+    lock: &Lock,
+    arches: &[Arch],
+) -> Result<Vec<(Arch, &'r Output, PathBuf)>, Error> {
+    let mut paths: Vec<(Arch, &Output, PathBuf)> = Vec::new();
+    for arch in arches {
+        let release = lock
+            .rootfs(*arch)
+            .and_then(|rootfs| rootfs.release.as_deref());
+        let values = Values {
+            name: &recipe.name,
+            release,
+            arch: *arch,
+        };
+        for output in &recipe.outputs {
+            let problem = |message: String, hint: &str| {
+                recipe.problem(output.path.span.clone(), message, Some(hint.to_owned()))
+            };
+            let path = output.path.value.expand(&values).map_err(|_| {
+                let message = "the path names the release, which is not known".to_owned();
+                problem(message, "add `release` to [base]")
+            })?;
+            let path = recipe.folder().join(path);
+            if paths.iter().any(|(.., other)| *other == path) {
+                let message = format!("two outputs are the one file `{}`", path.display());
+                return Err(problem(message, "give each a path of its own").into());
+            }
+            paths.push((*arch, output, path));
+        }
+    }
+    Ok(paths)
+}
+
+/// Fetches what `rootfs` name, all at once; returns each one's base and packages in their order.
+fn fetch(
+    recipe: &Recipe,
+    rootfs: &[&LockedRootfs],
+    context: &Context,
+) -> Result<Vec<Vec<Blob>>, Error> {
+    let mut wishes = Vec::new();
+    for locked in rootfs {
+        wishes.push(Wanted {
+            urls: recipe.everywhere(&locked.base.url),
+            size: Some(locked.base.size),
+            sha256: Some(locked.base.sha256),
+            limit: MAX_BASE_BYTES,
+            ..Wanted::new(update::file_name(&locked.base.url), locked.base.url.clone())
+        });
+        wishes.extend(locked.packages().map(|package| Wanted {
+            urls: recipe.everywhere(&package.url),
+            size: Some(package.size),
+            sha256: Some(package.sha256),
+            limit: package.size,
+            ..Wanted::new(update::file_name(&package.url), package.url.clone())
+        }));
+    }
+    let mut fetched = context
+        .fetch(&wishes)?
+        .into_iter()
+        .map(|fetched| fetched.blob);
+    let take = |locked: &&LockedRootfs| {
+        fetched
+            .by_ref()
+            .take(1 + locked.packages().count())
+            .collect::<Vec<_>>()
+    };
+    Ok(rootfs.iter().map(take).collect())
+}
+
+/// Checks and merges the inputs of one rootfs.
+fn bake(
+    recipe: &Recipe,
+    locked: &LockedRootfs,
+    blobs: &[Blob],
+    context: &Context,
+) -> Result<Baked, Error> {
+    context.reporter.stage(&Stage::Merging(locked.arch));
+    let Some((base, packages)) = blobs.split_first() else {
+        return Err(Error::Interrupted);
+    };
+    let (mut bake, facts) = Bake::begin(locked.arch, &locked.base, base, context)?;
+    bake.apply(&locked.steps, packages)?;
+    let world = world::combine(recipe, &facts)?;
+    bake.finish(recipe, &world)
+}
+
+fn write(
+    output: &Output,
+    path: PathBuf,
+    locked: &LockedRootfs,
+    baked: &mut Baked,
+    context: &Context,
+) -> Result<BuiltOutput, Error> {
+    context.reporter.stage(&Stage::Writing(locked.arch));
+    let write_error = |source| Error::Write {
+        path: path.clone(),
+        source,
+    };
+    let mut file = OutputFile::create(&path).map_err(write_error)?;
+    let options = tar_gz::Options {
+        threads: context.threads.get(),
+        ..tar_gz::Options::default()
+    };
+    let mut out = Stoppable {
+        out: &mut file,
+        context,
+    };
+    let written = match output.format {
+        Format::TarGz => tar_gz::write(&baked.tree, &mut baked.blobs, &mut out, &options),
+    };
+    let written = written.map_err(|error| match error {
+        _ if context.cancel.is_cancelled() => Error::Interrupted,
+        ImageError::Output(source) => write_error(source),
+        source => Error::Image {
+            path: path.clone(),
+            source,
+        },
+    })?;
+    if written.identity != locked.identity {
+        return Err(Error::Identity {
+            arch: locked.arch,
+            found: written.identity,
+            expected: locked.identity,
+        });
+    }
+    context.alive()?;
+    file.commit().map_err(write_error)?;
+    let report = &baked.report;
+    let mut scripts: Vec<_> = report
+        .scripts
+        .iter()
+        .map(|script| SkippedScript {
+            package: script.package.clone(),
+            kind: script.kind.name(),
+        })
+        .collect();
+    scripts.extend(report.triggers.iter().map(|trigger| SkippedScript {
+        package: trigger.package.clone(),
+        kind: "trigger",
+    }));
+    Ok(BuiltOutput {
+        path,
+        arch: locked.arch,
+        identity: written.identity,
+        sha256: written.compressed,
+        size: written.compressed_length,
+        uncompressed_size: written.uncompressed_length,
+        packages: baked.packages(),
+        scripts,
+        new_files: report.new_files.clone(),
+        warnings: report.warnings.clone(),
+    })
+}
+
+/// Stops writing when somebody asked to stop.
+struct Stoppable<'a> {
+    out: &'a mut OutputFile,
+    context: &'a Context,
+}
+
+impl Write for Stoppable<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.context.cancel.is_cancelled() {
+            return Err(io::Error::other("interrupted"));
+        }
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}

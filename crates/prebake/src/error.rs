@@ -1,0 +1,333 @@
+//! What can go wrong between a recipe and its outputs.
+
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use prebake_apk::digest::Sha256;
+use prebake_apk::index::IndexError;
+use prebake_apk::key::KeyError;
+use prebake_apk::package::PackageError;
+use prebake_apk::path::GuestPath;
+use prebake_apk::signature::{IndexFileError, SignatureError};
+use prebake_apk::tar::TarError;
+use prebake_fetch::{CacheError, FetchError, Kind as FetchKind, TransportError};
+use prebake_image::ImageError;
+use prebake_rootfs::MergeError;
+use prebake_solve::SolveError;
+
+use crate::arch::Arch;
+use crate::document::DocumentError;
+use crate::recipe::Recipe;
+
+/// Why a recipe did not become a rootfs.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The recipe or the lock is wrong; its message names each place.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// A file that a person wrote or named cannot be read.
+    #[error("failed to read {what} `{}`", path.display())]
+    ReadFile {
+        /// What it was to be.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file that is named as a key is none.
+    #[error("`{path}` is not a usable public key")]
+    Key {
+        /// The file.
+        path: String,
+        /// Why not.
+        source: KeyError,
+    },
+    /// Something could not be had.
+    #[error("failed to fetch what is needed")]
+    Fetch(#[source] FetchError),
+    /// The cache cannot be used.
+    #[error("failed to use the cache")]
+    Cache(#[source] CacheError),
+    /// The network cannot be used at all: a proxy's address is wrong, say.
+    #[error("failed to set up the network")]
+    Network(#[source] TransportError),
+    /// An index is not one, or nobody trusted signed it.
+    #[error("failed to trust the index `{url}`")]
+    Index {
+        /// Where it came from.
+        url: String,
+        /// Why.
+        source: IndexFileError,
+    },
+    /// An index is signed, and cannot be read all the same.
+    #[error("failed to read the index `{url}`")]
+    IndexText {
+        /// Where it came from.
+        url: String,
+        /// Why.
+        source: IndexError,
+    },
+    /// A base is not a base.
+    #[error("failed to read the base `{url}`")]
+    Base {
+        /// Where it came from.
+        url: String,
+        /// Why.
+        source: TarError,
+    },
+    /// A file of a base cannot be read, or is too large.
+    #[error("failed to read {path} of the base `{url}`")]
+    BaseContent {
+        /// Where it came from.
+        url: String,
+        /// Which file.
+        path: GuestPath,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file of a package cannot be read, or does not hold what it must.
+    #[error("failed to read {path} of the package `{package}` from `{url}`")]
+    PackageContent {
+        /// Its name and version.
+        package: String,
+        /// Where it came from.
+        url: String,
+        /// Which file.
+        path: GuestPath,
+        /// Why.
+        source: io::Error,
+    },
+    /// A package does not hold what it must.
+    #[error("failed to verify the package `{package}` from `{url}`")]
+    Package {
+        /// Its name and version.
+        package: String,
+        /// Where it came from.
+        url: String,
+        /// Why.
+        source: PackageError,
+    },
+    /// An input says one thing where the index or the lock says another.
+    #[error("`{input}` has {what} {found}, but {authority} says {expected}")]
+    Mismatch {
+        /// The URL or file.
+        input: String,
+        /// Which property.
+        what: &'static str,
+        /// What it has.
+        found: String,
+        /// Who knows better.
+        authority: &'static str,
+        /// What it should have.
+        expected: String,
+    },
+    /// The packages cannot be merged into one tree.
+    #[error("failed to merge the packages for {arch}")]
+    Merge {
+        /// For which architecture.
+        arch: Arch,
+        /// Why.
+        source: MergeError,
+    },
+    /// A file is not the rootfs that it seems to be.
+    #[error("failed to read the rootfs `{}`", path.display())]
+    Rootfs {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: MergeError,
+    },
+    /// No choice of packages is what the recipe asks for.
+    #[error("no choice of packages for {arch} satisfies the recipe")]
+    Unsatisfiable {
+        /// For which architecture.
+        arch: Arch,
+        /// Why.
+        source: Box<SolveError>,
+    },
+    /// There is no lock, and none may be written.
+    #[error("there is no lock `{}`", .0.display())]
+    NoLock(PathBuf),
+    /// There is a lock, and it is not this recipe's.
+    #[error("the lock `{}` is not current: {reason}", path.display())]
+    NotCurrent {
+        /// The lock.
+        path: PathBuf,
+        /// What changed.
+        reason: String,
+    },
+    /// Somebody asked for an architecture that the recipe does not have.
+    #[error("the recipe is not for `{arch}` but for {known}")]
+    NotInRecipe {
+        /// What was asked for.
+        arch: String,
+        /// What there is.
+        known: String,
+    },
+    /// A bake did not give what the lock promises.
+    #[error("the rootfs for {arch} has the identity {found}, but the lock says {expected}")]
+    Identity {
+        /// For which architecture.
+        arch: Arch,
+        /// What came out.
+        found: Sha256,
+        /// What should have.
+        expected: Sha256,
+    },
+    /// A tree could not be written as an image.
+    #[error("failed to write the image `{}`", path.display())]
+    Image {
+        /// Where to.
+        path: PathBuf,
+        /// Why.
+        source: ImageError,
+    },
+    /// A file could not be written.
+    #[error("failed to write `{}`", path.display())]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file to look at is nothing that is known here.
+    #[error("`{}` is {what}", path.display())]
+    NotKnown {
+        /// Which.
+        path: PathBuf,
+        /// What it is instead, as far as that can be said.
+        what: String,
+    },
+    /// Somebody asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// What sort of failure an [`Error`] is: what a program does about it depends on this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The recipe, the lock or a file they name is wrong: a person has to change it.
+    Recipe,
+    /// A hash or a signature does not hold, or a file from outside is malformed.
+    Integrity,
+    /// No choice of packages satisfies the recipe, or they do not fit together.
+    Unsatisfiable,
+    /// Something could not be fetched.
+    Network,
+    /// The lock is not the recipe's.
+    NotCurrent,
+    /// Something could not be written.
+    Write,
+    /// Somebody asked to stop.
+    Interrupted,
+    /// Anything else.
+    Other,
+}
+
+impl Error {
+    pub(crate) fn recipe_file(path: &Path, source: io::Error) -> Self {
+        Self::ReadFile {
+            what: "the recipe",
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// Returns an error that points at where `recipe` names a file that cannot be read.
+    pub(crate) fn named_file(recipe: &Recipe, span: Range<usize>, source: io::Error) -> Self {
+        recipe
+            .problem(span, format!("failed to read this file: {source}"), None)
+            .into()
+    }
+
+    /// Returns the document that is wrong, where that is what failed.
+    pub fn document(&self) -> Option<&DocumentError> {
+        match self {
+            Self::Document(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Returns what sort of failure this is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Document(_) | Self::Key { .. } => ErrorKind::Recipe,
+            Self::ReadFile { .. } | Self::NotKnown { .. } | Self::NotInRecipe { .. } => {
+                ErrorKind::Recipe
+            }
+            Self::Fetch(error) => match error.kind() {
+                FetchKind::Integrity => ErrorKind::Integrity,
+                FetchKind::Cache => ErrorKind::Write,
+                FetchKind::Cancelled => ErrorKind::Interrupted,
+                _ => ErrorKind::Network,
+            },
+            Self::Cache(_) | Self::Write { .. } => ErrorKind::Write,
+            Self::Network(_) => ErrorKind::Network,
+            Self::Index { .. }
+            | Self::IndexText { .. }
+            | Self::Base { .. }
+            | Self::Rootfs { .. }
+            | Self::BaseContent { .. }
+            | Self::PackageContent { .. }
+            | Self::Package { .. }
+            | Self::Mismatch { .. }
+            | Self::Identity { .. } => ErrorKind::Integrity,
+            Self::Merge { .. } | Self::Unsatisfiable { .. } => ErrorKind::Unsatisfiable,
+            Self::NoLock(_) | Self::NotCurrent { .. } => ErrorKind::NotCurrent,
+            Self::Image { source, .. } => image_kind(source),
+            Self::Interrupted => ErrorKind::Interrupted,
+        }
+    }
+
+    /// Returns what a person can do about it, in order of promise.
+    pub fn hints(&self) -> Vec<String> {
+        let hint = |text: &str| vec![text.to_owned()];
+        match self {
+            Self::Fetch(error) => match error.kind() {
+                FetchKind::NotFound => hint(
+                    "a mirror drops superseded packages within weeks; `prebake lock --upgrade` \
+                     moves on to what it has now, `mirrors` in the recipe names others",
+                ),
+                FetchKind::Integrity => hint(
+                    "what the server sent is not what the lock pins: a mirror that is behind, or \
+                     somebody in between; `prebake lock --upgrade` moves on if that is intended",
+                ),
+                FetchKind::Offline => hint("run it once without `--offline`"),
+                FetchKind::Network => hint("check the network, the proxy variables, and the URL"),
+                _ => Vec::new(),
+            },
+            Self::Index {
+                source: IndexFileError::Signature(error),
+                ..
+            } => match error {
+                SignatureError::UnknownKey { .. } => hint(
+                    "if you trust that key, name its file in `keys` of the recipe's [[repository]]",
+                ),
+                SignatureError::Unsigned => {
+                    hint("an index without a signature is never taken; sign it with `abuild-sign`")
+                }
+                _ => Vec::new(),
+            },
+            Self::NoLock(_) => hint("run `prebake lock` and commit what it writes"),
+            Self::NotCurrent { .. } => hint("run `prebake lock`, and commit what it writes"),
+            Self::Identity { .. } => hint(
+                "the inputs are the lock's, so another version of prebake wrote it: run \
+                 `prebake lock --upgrade` with this one, or use that one",
+            ),
+            Self::Key { .. } => {
+                hint("a key is a PEM file that begins `-----BEGIN PUBLIC KEY-----`")
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn image_kind(error: &ImageError) -> ErrorKind {
+    match error {
+        ImageError::Output(_) => ErrorKind::Write,
+        _ => ErrorKind::Integrity,
+    }
+}

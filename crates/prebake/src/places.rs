@@ -1,0 +1,190 @@
+//! Where the inputs of a recipe are: URLs, and the other mirrors that have the same.
+
+use crate::arch::Arch;
+use crate::document::At;
+use crate::error::Error;
+use crate::recipe::{Recipe, Repository, TrustedKey};
+use crate::template::{Template, Values, branch};
+
+/// The repositories of a branch that are used where a recipe names none.
+const DEFAULT_REPOSITORIES: [&str; 2] = ["main", "community"];
+
+/// A repository as one architecture sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Place<'a> {
+    /// The folder that holds the index and the packages.
+    pub(crate) folder: String,
+    /// The tag that packages of it are pinned by.
+    pub(crate) tag: Option<&'a str>,
+    /// The keys that may sign its index beside the base's.
+    pub(crate) keys: &'a [TrustedKey],
+}
+
+impl Place<'_> {
+    /// Returns the URL of the repository's index.
+    pub(crate) fn index(&self) -> String {
+        format!("{}/APKINDEX.tar.gz", self.folder)
+    }
+
+    /// Returns the URL of a package.
+    pub(crate) fn package(&self, name: &str, version: &str) -> String {
+        format!("{}/{name}-{version}.apk", self.folder)
+    }
+}
+
+impl Recipe {
+    /// Returns the release of the base, where the recipe says it.
+    pub(crate) fn release(&self) -> Option<&str> {
+        self.base
+            .release
+            .as_ref()
+            .map(|release| release.value.as_str())
+    }
+
+    /// Returns the URL of the base for `arch`.
+    ///
+    /// A base that nothing pins yet is taken on the word of whoever serves it, and brings the
+    /// keys that everything else is checked with; so it must come through a channel that nobody
+    /// in between can change.
+    pub(crate) fn base_url(&self, arch: Arch, pinned: bool) -> Result<String, Error> {
+        let values = Values {
+            name: &self.name,
+            release: self.release(),
+            arch,
+        };
+        if let Some(url) = &self.base.url {
+            let fail = |message: String| {
+                self.problem(
+                    url.span.clone(),
+                    message,
+                    Some("add `release` to [base]".to_owned()),
+                )
+            };
+            let template = Template::parse(&url.value).map_err(|error| fail(error.to_string()))?;
+            return template.expand(&values).map_err(|_| {
+                fail("the URL names the release, which is not given".to_owned()).into()
+            });
+        }
+        let Some(release) = &self.base.release else {
+            let message = "`[base]` has neither `release` nor `url`".to_owned();
+            return Err(self.problem(0..0, message, None).into());
+        };
+        let mirror = self.mirrors.first().map_or("", String::as_str);
+        if !pinned && is_changeable(mirror) {
+            return Err(self.unpinned(release, arch));
+        }
+        let branch = branch(&release.value);
+        let release = &release.value;
+        Ok(format!(
+            "{mirror}/{branch}/releases/{arch}/alpine-minirootfs-{release}-{arch}.tar.gz"
+        ))
+    }
+
+    fn unpinned(&self, release: &At<String>, arch: Arch) -> Error {
+        let message =
+            format!("the base for {arch} would come over plain HTTP with nothing to check it by");
+        let hint = "use an `https://` mirror, or name its `sha256` in [base]".to_owned();
+        self.problem(release.span.clone(), message, Some(hint))
+            .into()
+    }
+
+    /// Returns the repositories for `arch`, in order of preference.
+    pub(crate) fn places(&self, arch: Arch) -> Result<Vec<Place<'_>>, Error> {
+        let place = |url: &str, tag, keys| Place {
+            folder: format!("{url}/{arch}"),
+            tag,
+            keys,
+        };
+        if !self.repositories.is_empty() {
+            let of = |one: &'_ Repository| format!("{}/{arch}", one.url.value);
+            return Ok(self
+                .repositories
+                .iter()
+                .map(|one| Place {
+                    folder: of(one),
+                    tag: one.tag.as_deref(),
+                    keys: &one.keys,
+                })
+                .collect());
+        }
+        let Some(release) = self.release() else {
+            let span = self.base.url.as_ref().map_or(0..0, |url| url.span.clone());
+            let message = "a base from elsewhere has no repositories of its own".to_owned();
+            let hint = "add [[repository]] with a `url`, or `release` to [base]".to_owned();
+            return Err(self.problem(span, message, Some(hint)).into());
+        };
+        let branch = branch(release);
+        let mirror = self.mirrors.first().map_or("", String::as_str);
+        Ok(DEFAULT_REPOSITORIES
+            .iter()
+            .map(|name| place(&format!("{mirror}/{branch}/{name}"), None, &[]))
+            .collect())
+    }
+
+    /// Returns `url` and every other place where the recipe's mirrors have the same file.
+    pub(crate) fn everywhere(&self, url: &str) -> Vec<String> {
+        let mut urls = vec![url.to_owned()];
+        let mut add = |root: &str, others: &[String]| {
+            if let Some(rest) = url.strip_prefix(root)
+                && rest.starts_with('/')
+            {
+                urls.extend(others.iter().map(|other| format!("{other}{rest}")));
+            }
+        };
+        if let Some((first, others)) = self.mirrors.split_first() {
+            add(first, others);
+        }
+        for repository in &self.repositories {
+            add(&repository.url.value, &repository.mirrors);
+        }
+        let mut seen = Vec::new();
+        urls.retain(|url| {
+            !seen.contains(url) && {
+                seen.push(url.clone());
+                true
+            }
+        });
+        urls
+    }
+}
+
+/// Says whether somebody between here and the server could change what it sends.
+fn is_changeable(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("http://") else {
+        return false;
+    };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    let host = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    host != "localhost"
+        && !host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_http_to_another_host_can_be_changed() {
+        for (url, changeable) in [
+            ("https://example.com/alpine", false),
+            ("http://example.com/alpine", true),
+            ("http://example.com:80/alpine", true),
+            ("http://localhost@example.com/", true),
+            ("http://127.0.0.1.example.com/", true),
+            ("http://127.0.0.1:8080/alpine", false),
+            ("http://[::1]:8080/alpine", false),
+            ("http://localhost/alpine", false),
+            ("file:///srv/alpine", false),
+        ] {
+            assert_eq!(is_changeable(url), changeable, "{url}");
+        }
+    }
+}

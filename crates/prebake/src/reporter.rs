@@ -1,0 +1,60 @@
+//! What a run tells while it works.
+
+use std::fmt;
+
+use prebake_fetch::Progress;
+
+use crate::arch::Arch;
+
+/// Hears what is going on. The library itself never prints.
+pub trait Reporter: Progress {
+    /// Another stage of the work begins.
+    fn stage(&self, stage: &Stage) {
+        let _ = stage;
+    }
+
+    /// Of an image's `total` bytes before compression, `bytes` are written.
+    fn written(&self, bytes: u64, total: u64) {
+        let _ = (bytes, total);
+    }
+
+    /// Something that a person should know and that is no failure.
+    fn notice(&self, text: &str) {
+        let _ = text;
+    }
+
+    /// The work is over, well or not: nothing more will be shown.
+    fn done(&self) {}
+}
+
+impl Reporter for prebake_fetch::Silent {}
+
+/// What is being done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The base is fetched and read.
+    Base(Arch),
+    /// The indexes are fetched and checked.
+    Indexes(Arch),
+    /// The packages are chosen.
+    Choosing(Arch),
+    /// What the lock names is fetched.
+    Fetching,
+    /// The packages are checked and merged.
+    Merging(Arch),
+    /// An image is written, or only hashed for the lock.
+    Writing(Arch),
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Base(arch) => write!(f, "fetching the base for {arch}"),
+            Self::Indexes(arch) => write!(f, "fetching the indexes for {arch}"),
+            Self::Choosing(arch) => write!(f, "choosing the packages for {arch}"),
+            Self::Fetching => f.write_str("fetching"),
+            Self::Merging(arch) => write!(f, "merging {arch}"),
+            Self::Writing(arch) => write!(f, "writing {arch}"),
+        }
+    }
+}
