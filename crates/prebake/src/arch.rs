@@ -70,6 +70,15 @@ impl Arch {
     }
 }
 
+/// Returns the names of `arches`, with commas between them.
+pub(crate) fn list(arches: &[Arch]) -> String {
+    arches
+        .iter()
+        .map(|arch| arch.name())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
 impl fmt::Display for Arch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())

@@ -1,31 +1,62 @@
-//! Bakes an Alpine root filesystem at build time.
+//! Bakes an Alpine root filesystem at build time, so that nothing is installed when it boots.
+//!
+//! Data flows one way: a [recipe] is what a person writes; [`update_lock`] chooses packages as
+//! apk would and writes the [lock], every input with its digests; [`build`] fetches what the lock
+//! names, checks it, merges it by apk's rules and writes the outputs, whole or not at all.
+//!
+//! Nothing here prints or reads the environment: a [`Context`] is what a run may use of the host.
 
 pub mod arch;
+mod bake;
+mod blobs;
+mod build;
+mod context;
 pub mod document;
+mod error;
 mod host_file;
+pub mod inspect;
+mod keep;
+mod keys;
 pub mod lock;
 pub mod output_file;
+mod places;
 pub mod recipe;
+mod reporter;
+mod rootfs_file;
 pub mod template;
+mod update;
+pub mod verify;
 mod world;
 
-/// Why a recipe did not become a rootfs.
-#[derive(Debug)]
-pub enum Error {
-    /// The recipe is wrong.
-    Document(document::DocumentError),
-    /// The recipe cannot be read.
-    Read(std::io::Error),
-}
+use std::io::{self, Write as _};
+use std::path::Path;
 
-impl Error {
-    fn recipe_file(_: &std::path::Path, error: std::io::Error) -> Self {
-        Self::Read(error)
-    }
-}
+pub use prebake_fetch::{Cancel, Origin, Progress, Silent};
 
-impl From<document::DocumentError> for Error {
-    fn from(error: document::DocumentError) -> Self {
-        Self::Document(error)
-    }
+pub use self::build::{BuildOptions, Built, BuiltOutput, SkippedScript, build, select_arches};
+pub use self::context::{Context, HostOptions};
+pub use self::error::{Error, ErrorKind};
+pub use self::keys::is_alpine;
+use self::output_file::OutputFile;
+pub use self::reporter::{Reporter, Stage};
+pub use self::rootfs_file::RootfsFile;
+pub use self::update::{
+    Change, LockState, Locked, MAX_BASE_BYTES, MAX_INDEX_BYTES, Upgrade, check_lock, read_lock,
+    read_lock_file, update_lock,
+};
+
+/// Writes a whole file, which appears under its name when all of it is on the disk.
+pub fn write_file(
+    path: &Path,
+    create: impl FnOnce() -> io::Result<OutputFile>,
+    bytes: &[u8],
+) -> Result<(), Error> {
+    let written = create().and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.commit()
+    });
+    written.map_err(|source| Error::Write {
+        path: path.to_owned(),
+        source,
+    })
 }

@@ -82,6 +82,15 @@ pub enum Step {
         /// Its version.
         version: String,
     },
+    /// A package of the base stays, and is pinned to another repository's tag.
+    Retag {
+        /// Its name.
+        name: String,
+        /// Its version.
+        version: String,
+        /// The tag; `None` to be pinned no longer.
+        tag: Option<String>,
+    },
 }
 
 /// A package and all it is known by.
@@ -103,6 +112,9 @@ pub struct LockedPackage {
     pub key: Sha256,
     /// The tag of the repository it is pinned to, without the `@`.
     pub tag: Option<String>,
+    /// The index's paragraph about it, where that is not just what the package says of itself:
+    /// the apk database gets the index's words.
+    pub index_stanza: Option<String>,
 }
 
 impl Lock {
@@ -127,7 +139,7 @@ impl LockedRootfs {
     pub fn packages(&self) -> impl Iterator<Item = &LockedPackage> {
         self.steps.iter().filter_map(|step| match step {
             Step::Install(package) => Some(package),
-            Step::Remove { .. } => None,
+            Step::Remove { .. } | Step::Retag { .. } => None,
         })
     }
 }

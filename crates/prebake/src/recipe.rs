@@ -5,7 +5,7 @@
 //! a wrong type or an unknown architecture is a [`Problem`] that names its place and, where one
 //! is near, the right word.
 
-//mod digest;
+mod digest;
 mod parse;
 
 use std::path::{Path, PathBuf};
@@ -25,6 +25,9 @@ pub const RECIPE_FILE: &str = "prebake.toml";
 
 /// The longest recipe read, in bytes. Real ones are a few hundred.
 pub const MAX_RECIPE_BYTES: u64 = 1 << 20;
+
+/// The largest file of a recipe that is read into the rootfs, in bytes: it is held in memory.
+pub const MAX_FILE_BYTES: u64 = 256 << 20;
 
 /// What a person asked for.
 #[derive(Clone, Debug)]

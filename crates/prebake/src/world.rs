@@ -1,18 +1,71 @@
 //! The world: what apk is asked to keep installed.
 
+use prebake_apk::dependency::Dependency;
+use prebake_apk::version::Dialect;
+use prebake_rootfs::merge::Base;
+
+use crate::error::Error;
+use crate::recipe::Recipe;
+
 /// The longest world entry taken, in bytes.
 const MAX_ENTRY: usize = 512;
 
-/// Checks that `entry` has the form of a world entry: `[!]name[@tag][operator version]`.
-pub(crate) fn check_entry(entry: &str) -> Result<(), String> {
-    let name = entry.strip_prefix('!').unwrap_or(entry);
-    let end = name.find(['<', '>', '=', '~', '@']).unwrap_or(name.len());
-    let name = name.get(..end).unwrap_or_default();
-    if name.is_empty() || entry.len() > MAX_ENTRY {
-        return Err(format!("`{entry}` names no package"));
-    }
+/// What to say of an entry that is none.
+pub(crate) const ENTRY_HINT: &str = "write what `apk add` takes: `jq`, `jq>=1.7`, `jq@edge`, `!jq`";
+
+/// Reads a world entry, `[!]name[@tag][operator version]`, by the newest apk's rules; returns the
+/// name.
+pub(crate) fn check_entry(entry: &str) -> Result<&str, String> {
     if entry.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Err(format!("`{entry}` holds a space"));
     }
-    Ok(())
+    if entry.len() > MAX_ENTRY {
+        return Err(format!("a package name is longer than {MAX_ENTRY} bytes"));
+    }
+    let dependency = Dependency::parse(entry, Dialect::V3).map_err(|error| error.to_string())?;
+    Ok(dependency.name)
+}
+
+/// Returns the base's world with the recipe's packages, as `apk add` combines them.
+pub(crate) fn of<'a>(
+    recipe: &'a Recipe,
+    base: &'a [String],
+    dialect: Dialect,
+) -> Result<Vec<Dependency<'a>>, Error> {
+    // apk leaves out what it cannot read in a world that it did not write itself.
+    let own = base
+        .iter()
+        .filter_map(|entry| Dependency::parse(entry, dialect).ok());
+    let own: Vec<_> = own.collect();
+    let mut added = Vec::new();
+    for package in &recipe.packages {
+        added.push(Dependency::parse(&package.value, dialect).map_err(|error| {
+            let hint = Some(ENTRY_HINT.to_owned());
+            recipe.problem(package.span.clone(), error.to_string(), hint)
+        })?);
+    }
+    Ok(prebake_solve::world(&own, &added))
+}
+
+/// Returns the entries of a base's world as texts.
+pub(crate) fn of_base(base: &Base) -> Vec<String> {
+    base.world
+        .iter()
+        .map(|entry| String::from_utf8_lossy(entry).into_owned())
+        .collect()
+}
+
+/// Returns the world's entries as the apk database has them.
+pub(crate) fn combine(recipe: &Recipe, base: &Base) -> Result<Vec<Vec<u8>>, Error> {
+    let own = of_base(base);
+    let world = of(recipe, &own, dialect(base))?;
+    Ok(world
+        .iter()
+        .map(|dependency| dependency.to_string().into_bytes())
+        .collect())
+}
+
+/// Returns whose rules apply: those of the base's apk, or the newest's where it has none.
+pub(crate) fn dialect(base: &Base) -> Dialect {
+    base.dialect.unwrap_or(Dialect::V3)
 }

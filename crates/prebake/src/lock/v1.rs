@@ -58,6 +58,14 @@ pub(super) fn write(lock: &Lock) -> String {
                     string(&mut out, "version", version);
                     out.push_str("remove = true\n");
                 }
+                Step::Retag { name, version, tag } => {
+                    string(&mut out, "name", name);
+                    string(&mut out, "version", version);
+                    if let Some(tag) = tag {
+                        string(&mut out, "tag", tag);
+                    }
+                    out.push_str("retag = true\n");
+                }
             }
         }
     }
@@ -73,6 +81,9 @@ fn install(out: &mut String, package: &LockedPackage) {
     blob(out, &package.url, package.size, &package.sha256);
     let _ = writeln!(out, "identity = \"{}\"", package.identity.to_apk());
     let _ = writeln!(out, "key = \"{}\"", package.key);
+    if let Some(stanza) = &package.index_stanza {
+        string(out, "index", stanza);
+    }
 }
 
 fn blob(out: &mut String, url: &str, size: u64, sha256: &Sha256) {
@@ -186,16 +197,21 @@ impl Reader<'_> {
         if table.flag("remove")? {
             return Some(Step::Remove { name, version });
         }
+        let tag = table.string("tag").map(|tag| tag.value);
+        if table.flag("retag")? {
+            return Some(Step::Retag { name, version, tag });
+        }
         let identity = text(table, "identity")?;
         Some(Step::Install(LockedPackage {
             name,
             version,
-            tag: table.string("tag").map(|tag| tag.value),
+            tag,
             url: text(table, "url")?.value,
             size: self.required_number(table, "size")?,
             sha256: self.digest(table, "sha256")?,
             identity: self.reported(&identity.span, Sha1::from_apk(identity.value.as_bytes()))?,
             key: self.digest(table, "key")?,
+            index_stanza: table.string("index").map(|text| text.value),
         }))
     }
 
@@ -243,6 +259,7 @@ mod tests {
             identity: Sha1::of(b"y"),
             key: sha256,
             tag: Some("edge".to_owned()),
+            index_stanza: Some("C:Q1\nP:jq\n".to_owned()),
         };
         Lock {
             recipe: sha256,
@@ -267,6 +284,11 @@ mod tests {
                         name: "a".to_owned(),
                         version: "1".to_owned(),
                     },
+                    Step::Retag {
+                        name: "b".to_owned(),
+                        version: "1".to_owned(),
+                        tag: None,
+                    },
                     Step::Install(package),
                 ],
             }],
@@ -288,7 +310,15 @@ mod tests {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let optional = ["release", "description", "tag", "remove"];
+            let optional = [
+                "release",
+                "description",
+                "tag",
+                "remove",
+                "retag",
+                "index",
+                "P:jq",
+            ];
             let mut without = lines.clone();
             without.remove(index);
             let read = Lock::parse(Path::new("prebake.lock"), &without.join("\n"));

@@ -149,20 +149,19 @@ impl Reader<'_> {
     }
 
     fn packages(&self, packages: &[At<String>]) {
-        for (index, package) in packages.iter().enumerate() {
-            if let Err(message) = crate::world::check_entry(&package.value) {
-                self.problems.add_with_hint(
-                    &package.span,
-                    message,
-                    "write what `apk add` takes: `jq`, `jq>=1.7`, `jq@edge`, `!jq`",
-                );
-            } else if packages
-                .iter()
-                .take(index)
-                .any(|other| other.value == package.value)
-            {
-                self.problems
-                    .add(&package.span, format!("`{}` is named twice", package.value));
+        let mut names = Vec::new();
+        for package in packages {
+            match crate::world::check_entry(&package.value) {
+                Err(message) => {
+                    let hint = crate::world::ENTRY_HINT;
+                    self.problems.add_with_hint(&package.span, message, hint);
+                }
+                // Of two entries of one name apk keeps the last, which nobody means.
+                Ok(name) if names.contains(&name) => {
+                    self.problems
+                        .add(&package.span, format!("`{name}` is named twice"));
+                }
+                Ok(name) => names.push(name),
             }
         }
     }
