@@ -14,13 +14,29 @@ pub(crate) enum Judges {
 
 pub(crate) fn check(judges: Judges) -> Result<(), String> {
     step("format", cargo(&["fmt", "--all", "--check"]))?;
-    step("clippy", cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-Dwarnings"]))?;
+    step(
+        "clippy",
+        cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--quiet",
+            "--",
+            "-Dwarnings",
+        ]),
+    )?;
     let mut test = cargo(&["test", "--workspace"]);
     if judges == Judges::Required {
         test.env("CI", "true");
     }
     step("tests", test)?;
-    let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--quiet", "--document-private-items"]);
+    let mut doc = cargo(&[
+        "doc",
+        "--workspace",
+        "--no-deps",
+        "--quiet",
+        "--document-private-items",
+    ]);
     doc.env("RUSTDOCFLAGS", "-Dwarnings");
     step("docs", doc)
 }
@@ -35,7 +51,9 @@ fn cargo(arguments: &[&str]) -> Command {
 fn step(name: &str, mut command: Command) -> Result<(), String> {
     eprintln!("==> {name}");
     let start = Instant::now();
-    let status = command.status().map_err(|error| format!("failed to start {name}: {error}"))?;
+    let status = command
+        .status()
+        .map_err(|error| format!("failed to start {name}: {error}"))?;
     if !status.success() {
         return Err(format!("{name} failed: {command:?}"));
     }

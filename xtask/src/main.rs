@@ -1,1 +1,33 @@
-fn main() {}
+//! What developers run: `cargo xtask check`, `ci` and `quickstart`.
+
+mod check;
+mod quickstart;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask check       format, clippy, tests, docs
+cargo xtask ci          the same, with every outside judge required
+cargo xtask quickstart  bake the example recipe and say what was done
+";
+
+#[expect(clippy::print_stderr, reason = "this is a program for people")]
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["check"] => check::check(check::Judges::Optional),
+        ["ci"] => check::check(check::Judges::Required),
+        ["quickstart"] => quickstart::run(),
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

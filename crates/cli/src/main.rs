@@ -1,1 +1,49 @@
-fn main() {}
+//! The `prebake` command.
+//!
+//! One file a command under `commands/`. Nothing here decides anything about a rootfs: it reads
+//! arguments, shows progress, prints results and turns failures into messages and exit codes.
+//! Standard output is data; everything else goes to standard error.
+
+mod arguments;
+mod commands;
+mod diagnostic;
+mod environment;
+mod exit_code;
+mod output;
+mod progress;
+mod session;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use prebake::{Error, ErrorKind};
+
+use crate::arguments::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let Arguments { command, global } = Arguments::parse();
+    let result = match &command {
+        Command::Init(arguments) => commands::init::run(arguments, &global),
+        Command::Lock(arguments) => commands::lock::run(arguments, &global),
+        Command::Build(arguments) => commands::build::run(arguments, &global),
+        Command::Inspect(arguments) => commands::inspect::run(arguments, &global),
+        Command::Verify(arguments) => commands::verify::run(arguments, &global),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => ExitCode::from(fail(&error, global.json)),
+    }
+}
+
+/// Reports `error` and returns the exit code that stands for it.
+fn fail(error: &Error, json: bool) -> u8 {
+    let kind = error.kind();
+    let code = exit_code::of(kind);
+    if json {
+        output::error(error, code);
+    }
+    if kind != ErrorKind::Interrupted || !json {
+        diagnostic::print(error);
+    }
+    code
+}
