@@ -7,9 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use prebake_testkit::base::BaseBuilder;
-use prebake_testkit::elf::{Machine, Program};
 use prebake_testkit::http::Server;
-use prebake_testkit::member::Member;
 use prebake_testkit::mirror::{Mirror, MirrorBuilder};
 use prebake_testkit::package::PackageBuilder;
 use prebake_testkit::shared::shared;
@@ -38,6 +36,7 @@ pub(crate) fn run() -> Result<(), String> {
     let _ = fs_err::remove_dir_all(folder.join("embed"));
     let _ = fs_err::remove_file(folder.join("prebake.lock"));
     fs_err::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    let folder = folder.canonicalize().map_err(|error| error.to_string())?;
 
     let source = Source::find();
     say(&format!("mirror:  {}", source.describe()));
@@ -49,9 +48,9 @@ pub(crate) fn run() -> Result<(), String> {
         say(&format!("    {line}"));
     }
 
+    let program = program()?;
     say("\n$ prebake build");
     let start = Instant::now();
-    let program = program()?;
     prebake(&program, &folder, &["build"])?;
     say(&format!("    took {:.2} s", start.elapsed().as_secs_f64()));
     let output = fs_err::read_dir(folder.join("embed"))
@@ -69,14 +68,14 @@ pub(crate) fn run() -> Result<(), String> {
     prebake(&program, &folder, &["verify", &relative])?;
     say(&format!("\n$ prebake inspect {relative}"));
     prebake(&program, &folder, &["inspect", &relative])?;
+    let (program, recipe) = (program.display(), recipe.display());
+    match source {
+        Source::Cdn => say("\nnext: change the recipe, and run"),
+        _ => say("\nthe mirror ends here; what it gave is in the cache, so this still works:"),
+    }
     say(&format!(
-        "\nEverything is in {}; change the recipe and run",
-        folder.display()
-    ));
-    say(&format!(
-        "    {} build {}",
-        program.display(),
-        recipe.display()
+        "    PREBAKE_CACHE={} {program} build {recipe}",
+        folder.join("cache").display()
     ));
     Ok(())
 }
@@ -86,19 +85,14 @@ impl Source {
         if cdn_answers() {
             return Self::Cdn;
         }
-        match shared()
-            .map(|shared| shared.join("alpine"))
-            .filter(|mirror| mirror.is_dir())
-        {
-            Some(mirror) => {
-                let server = Server::start_folder(&mirror);
-                Self::Shared(mirror, server)
-            }
-            None => {
-                let mirror = made_mirror();
-                let server = Server::start_folder(mirror.root());
-                Self::Made(Box::new(mirror), server)
-            }
+        let beside = shared().map(|shared| shared.join("alpine"));
+        if let Some(mirror) = beside.filter(|mirror| mirror.is_dir()) {
+            let server = Server::start_folder(&mirror);
+            Self::Shared(mirror, server)
+        } else {
+            let mirror = made_mirror();
+            let server = Server::start_folder(mirror.root());
+            Self::Made(Box::new(mirror), server)
         }
     }
 
@@ -220,15 +214,8 @@ fn cdn_answers() -> bool {
 fn made_mirror() -> Mirror {
     let mut builder = MirrorBuilder::new("v3.99");
     for arch in ["x86_64", "aarch64"] {
-        let mut base = BaseBuilder::new(arch, "3.99.0");
-        if let Some(machine) = Machine::of(arch) {
-            for (name, program) in [("hello", Program::Hello), ("sleep", Program::Sleep)] {
-                let path = format!("usr/bin/{name}");
-                base = base.member(Member::file(&path, &program.elf(machine)).mode(0o755));
-            }
-        }
         builder = builder
-            .base(base)
+            .base(BaseBuilder::new(arch, "3.99.0"))
             .package_for(
                 "main",
                 arch,

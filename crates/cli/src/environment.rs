@@ -1,7 +1,5 @@
 //! The environment variables that prebake reads.
 
-/// The cache's folder. Default: the platform's own place for caches.
-pub(crate) const CACHE: &str = "PREBAKE_CACHE";
 /// Anything but empty or `0`: fetch nothing, as `--offline` does.
 pub(crate) const OFFLINE: &str = "PREBAKE_OFFLINE";
 /// How many threads compress. Default: what the machine has. It changes no output.

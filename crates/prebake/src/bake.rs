@@ -296,7 +296,7 @@ pub(crate) fn content(
         return Ok(Some(FileContent::inline(bytes)));
     }
     let mut hash = sha1::Sha1::new();
-    let mut buffer = [0; HASH_BUFFER];
+    let mut buffer = vec![0; HASH_BUFFER];
     loop {
         let count = reader.read(&mut buffer)?;
         let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else {

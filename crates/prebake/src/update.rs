@@ -244,9 +244,9 @@ impl Chooser<'_> {
         let places = recipe.places(arch)?;
         let opened = self.indexes(&places, &facts)?;
         context.reporter.stage(&Stage::Choosing(arch));
-        let installed = self.installed(&facts, &base)?;
+        let installed = Self::installed(&facts, &base)?;
         let solution = self.solve(&places, &opened, &facts, &installed)?;
-        let plan = self.plan(&solution, &places, &opened, &installed);
+        let plan = Self::plan(&solution, &places, &opened, &installed);
         context.reporter.stage(&Stage::Fetching);
         let blobs = self.fetch(&plan)?;
         context.reporter.stage(&Stage::Merging(arch));
@@ -431,7 +431,7 @@ impl Chooser<'_> {
         Ok(signed.index_text)
     }
 
-    fn installed(&self, base: &Base, locked: &LockedBase) -> Result<Index, Error> {
+    fn installed(base: &Base, locked: &LockedBase) -> Result<Index, Error> {
         Index::parse(base.installed.clone()).map_err(|source| Error::IndexText {
             url: format!("{}, lib/apk/db/installed", locked.url),
             source,
@@ -473,7 +473,6 @@ impl Chooser<'_> {
 
     /// Reads off a solution what is to be done.
     fn plan<'i>(
-        &self,
         solution: &Solution,
         places: &'i [Place<'_>],
         opened: &'i [Opened],
