@@ -2,7 +2,9 @@
 //! tarball says.
 //!
 //! Both are read by Python (`tree/dump.py`) and by nothing of prebake's, so that a tree which was
-//! baked is judged by somebody else.
+//! baked is judged by somebody else. A tree that prebake holds in memory has the same text.
+
+mod baked;
 
 use std::collections::BTreeMap;
 use std::fmt;

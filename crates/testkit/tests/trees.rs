@@ -1,9 +1,17 @@
 //! A tarball, what GNU tar unpacks from it and what Python reads in it are the same tree.
 
+use std::io::Read as _;
+
+use prebake_apk::entry::EntryKind;
+use prebake_apk::tar::Reader;
+use prebake_rootfs::Merge;
+use prebake_rootfs::tree::FileContent;
 use prebake_testkit::archive::{Archive, Flavour, gzip};
 use prebake_testkit::base::BaseBuilder;
 use prebake_testkit::judge;
 use prebake_testkit::member::Member;
+use prebake_testkit::mirror::MirrorBuilder;
+use prebake_testkit::oracle::{Add, Oracle};
 use prebake_testkit::package::PackageBuilder;
 use prebake_testkit::shared::real_mirror;
 use prebake_testkit::tree::Dump;
@@ -153,6 +161,52 @@ fn the_official_bases_are_read_alike() {
         };
         assert!(told.0.len() > 400, "{base:?} holds {} paths", told.0.len());
         told.assert_same(&unpacked);
+    }
+}
+
+#[test]
+fn a_tree_in_memory_is_dumped_as_its_tarball() {
+    let test = "a_tree_in_memory_is_dumped_as_its_tarball";
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("base.tar");
+    let mut base = BaseBuilder::new("x86_64", "3.99.0")
+        .member(Member::hardlink("bin/hello2", "bin/hello"))
+        .member(Member::symlink("bin/sp ace", "\u{fc} \\"));
+    for member in members() {
+        base = base.member(member);
+    }
+    let tar = base.build_tar();
+    fs_err::write(&file, &tar).unwrap();
+    let Some(told) = Dump::of_tarball(test, &file) else {
+        return;
+    };
+    let mut merge = Merge::new(0);
+    let mut reader = Reader::new(&tar[..]);
+    while let Some(entry) = reader.next().unwrap() {
+        let mut content = Vec::new();
+        reader.read_to_end(&mut content).unwrap();
+        let file = (entry.kind == EntryKind::File).then(|| FileContent::inline(content));
+        merge.base_entry(entry, file).unwrap();
+    }
+    Dump::of_tree(merge.tree()).assert_same(&told);
+}
+
+#[test]
+fn the_first_recipes_mirror_serves_real_apk() {
+    let test = "the_first_recipes_mirror_serves_real_apk";
+    let address = "https://dl-cdn.alpinelinux.org/alpine";
+    let mirror = MirrorBuilder::first_recipe("3.21.3", ["x86_64", "aarch64"], address).build();
+    for arch in ["x86_64", "aarch64"] {
+        let Some(oracle) = Oracle::on_base(test, &mirror.base("3.21.3", arch)) else {
+            return;
+        };
+        let add = Add::new(["gcompat", "iptables"])
+            .repository(mirror.repository("main").display())
+            .repository(mirror.repository("community").display())
+            .arch(arch);
+        let outcome = oracle.add(&add).expect_success();
+        assert_eq!(outcome.installed().len(), 6, "{outcome:?}");
+        assert_eq!(oracle.audit().stdout, "");
     }
 }
 
