@@ -295,6 +295,23 @@ fn openssl_checks_a_signature_with_the_public_key() {
 }
 
 #[test]
+fn openssl_finds_every_key_sound() {
+    let test = "openssl_finds_every_key_sound";
+    let Some(openssl) = judge::openssl(test) else {
+        return;
+    };
+    for name in ["testkit", "stranger", "other", "extra", "any other name"] {
+        let pem = SigningKey::named(name).private_pem();
+        let said = openssl.feed(["pkey", "-check", "-noout", "-text"], pem.as_bytes());
+        assert!(said.stdout.contains("Key is valid"), "{name}: {said:?}");
+        assert!(
+            said.stdout.contains("2048 bit, 2 primes"),
+            "{name}: {said:?}"
+        );
+    }
+}
+
+#[test]
 fn what_is_made_wrong_is_refused_by_the_real_apk() {
     let test = "what_is_made_wrong_is_refused_by_the_real_apk";
     let mirror = mirror(MirrorBuilder::new("v3.99"));
