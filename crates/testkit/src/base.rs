@@ -158,6 +158,8 @@ impl BaseBuilder {
         for package in &mut packages {
             package.arch.clone_from(&self.arch);
         }
+        // As apk 2.14 writes its database.
+        packages.sort_by(|a, b| a.name.cmp(&b.name));
         packages
     }
 

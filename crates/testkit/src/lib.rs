@@ -36,7 +36,6 @@ pub mod member;
 pub mod mirror;
 pub mod oracle;
 pub mod package;
-mod pkginfo;
 pub mod sandbox;
 pub mod shared;
 pub mod stanza;

@@ -2,11 +2,11 @@
 
 use prebake_apk::digest::Sha256;
 
-use crate::package::{Datahash, PackageBuilder};
+use super::{Datahash, PackageBuilder};
 
 impl PackageBuilder {
     /// Returns the text of `.PKGINFO` for the compressed data member `data`.
-    pub(crate) fn info(&self, data: &[u8]) -> String {
+    pub(super) fn info(&self, data: &[u8]) -> String {
         let mut text = "# Made by prebake's testkit\n".to_owned();
         let mut line = |key: &str, value: &str| {
             text.push_str(key);
