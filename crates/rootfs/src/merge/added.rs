@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use prebake_apk::path::GuestPath;
 
-use super::base::guest;
-use super::owners::Names;
+use super::owners::{GROUP, NameFile, PASSWD};
 use super::{Merge, MergeError};
 use crate::tree::{FileContent, Node, NodeKind};
 
@@ -29,8 +28,8 @@ impl Merge {
         user: &Owner,
         group: &Owner,
     ) -> Result<(), MergeError> {
-        let uid = self.number(user, "user", "/etc/passwd")?;
-        let gid = self.number(group, "group", "/etc/group")?;
+        let uid = self.number(user, "user", PASSWD)?;
+        let gid = self.number(group, "group", GROUP)?;
         let place = self.generated_place();
         let name = self.with_parents(path, self.epoch, place)?;
         if name.is_root() || self.tree.get(&name).is_some_and(Node::is_directory) {
@@ -43,23 +42,17 @@ impl Merge {
         Ok(())
     }
 
-    fn number(
-        &self,
-        owner: &Owner,
-        kind: &'static str,
-        file: &'static str,
-    ) -> Result<u32, MergeError> {
+    fn number(&self, owner: &Owner, kind: &'static str, file: NameFile) -> Result<u32, MergeError> {
         let name = match owner {
             Owner::Id(number) => return Ok(*number),
             Owner::Name(name) => name,
         };
         // As the files are by now: packages and earlier files of the recipe may have changed them.
-        let text = self.read(&guest(file.trim_start_matches('/').as_bytes()))?;
-        let number = Names::parse(&text).get(name.as_bytes());
+        let number = self.look_up(file, name.as_bytes())?;
         number.ok_or_else(|| MergeError::UnknownOwner {
             kind,
             name: name.clone(),
-            file,
+            file: file.path,
         })
     }
 }

@@ -7,7 +7,6 @@ use prebake_apk::scripts::PackageScripts;
 use prebake_apk::version::Dialect;
 use prebake_apk::{scripts, triggers, world};
 
-use super::owners::Names;
 use super::{Merge, MergeError};
 use crate::tree::{FileContent, Node, NodeKind};
 
@@ -174,23 +173,7 @@ impl Merge {
             self.protected.add(&list);
         }
         self.dialect = base.dialect.unwrap_or(self.dialect);
-        self.read_owners()?;
         Ok(base)
-    }
-
-    /// Reads `etc/passwd` and `etc/group` anew. apk reads them when it starts and after a script
-    /// ran, not after it unpacked them.
-    pub fn read_owners(&mut self) -> Result<(), MergeError> {
-        let names = |path: &[u8]| -> Result<Names, MergeError> {
-            let names = Names::parse(&self.read(&guest(path))?);
-            Ok(match self.dialect {
-                Dialect::V2 => names,
-                Dialect::V3 => names.with_root(),
-            })
-        };
-        let (users, groups) = (names(b"etc/passwd")?, names(b"etc/group")?);
-        (self.users, self.groups) = (users, groups);
-        Ok(())
     }
 
     /// Returns the time that a package's scripts get in the database.

@@ -175,9 +175,10 @@ impl Merge {
         if pending.stanza.installed_size == 0 || entry.path.as_bytes().starts_with(b".") {
             return Ok(());
         }
+        let (uid, gid) = self.owner_of(&entry)?;
         let acl = Acl {
-            uid: self.users.get(&entry.user).unwrap_or(entry.uid),
-            gid: self.groups.get(&entry.group).unwrap_or(entry.gid),
+            uid,
+            gid,
             mode: entry.mode,
             xattrs: Acl::xattr_digest(&entry.xattrs),
         };

@@ -1,6 +1,7 @@
 //! The real apk as judge: it installs into an unpacked base, and what it leaves is held against
 //! our tree.
 
+pub(crate) mod bench;
 pub(crate) mod ours;
 pub(crate) mod root;
 
