@@ -1,6 +1,7 @@
 //! One request for one file, over whatever its URL's scheme stands for.
 
 mod file;
+mod forward;
 mod http;
 mod proxies;
 

@@ -165,6 +165,11 @@ impl Server {
         guard(&self.shared.log).clear();
     }
 
+    /// Returns how many connections there have been.
+    pub fn connections(&self) -> u64 {
+        guard(&self.shared.open.0).0
+    }
+
     /// Returns how often `path` was asked for.
     pub fn count(&self, path: &str) -> usize {
         let log = guard(&self.shared.log);

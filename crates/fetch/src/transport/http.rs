@@ -8,7 +8,7 @@ use ureq::http::header::{self, HeaderMap, HeaderName};
 use ureq::http::uri::{Scheme, Uri};
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 
-use super::{Proxies, Request, Response, TransportError, Validators};
+use super::{Proxies, Request, Response, TransportError, Validators, forward};
 use crate::{Options, url};
 
 /// How many redirects one request may follow; mirrors need one or two.
@@ -16,6 +16,9 @@ const MAX_REDIRECTS: u32 = 8;
 
 /// The largest head of an answer, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
+
+/// The largest body, in bytes, that is read only so that its connection can serve again.
+const MAX_DRAINED: u64 = 16 * 1024;
 
 /// What prebake calls itself to servers.
 const USER_AGENT: &str = concat!("prebake/", env!("CARGO_PKG_VERSION"));
@@ -26,6 +29,8 @@ pub(super) struct Http {
     direct: Agent,
     /// For `http://` through its proxy.
     plain: Option<Agent>,
+    /// What the proxy of `http://` wants to know of the user.
+    authorization: Option<String>,
     /// For `https://` through its proxy.
     secure: Option<Agent>,
     proxies: Proxies,
@@ -41,7 +46,7 @@ impl Http {
             .root_certs(RootCerts::PlatformVerifier)
             .unversioned_rustls_crypto_provider(provider)
             .build();
-        let agent = |proxy: Option<ureq::Proxy>| {
+        let config = |proxy: Option<ureq::Proxy>| {
             Agent::config_builder()
                 .tls_config(tls.clone())
                 .proxy(proxy)
@@ -62,22 +67,22 @@ impl Http {
                 .timeout_per_read(Some(options.read_timeout))
                 .timeout_per_write(Some(options.read_timeout))
                 .build()
-                .new_agent()
         };
-        let through = |name: &str, proxy: &Option<String>| {
-            let Some(text) = proxy else { return Ok(None) };
-            match ureq::Proxy::new(text) {
-                Ok(proxy) => Ok(Some(agent(Some(proxy)))),
-                Err(error) => Err(TransportError::Proxy(format!(
-                    "`{}`, from `{name}` or `all_proxy`: {error}",
-                    url::redact(text),
-                ))),
-            }
+        let plain = parse("http_proxy", proxies.http.as_deref())?;
+        let secure = parse("https_proxy", proxies.https.as_deref())?;
+        let forwarding = plain.as_ref().and_then(|proxy| {
+            let agent = forward::agent(config(None), proxy)?;
+            Some((agent, forward::authorization(proxy)))
+        });
+        let (plain, authorization) = match forwarding {
+            Some((agent, authorization)) => (Some(agent), authorization),
+            None => (plain.map(|proxy| config(Some(proxy)).new_agent()), None),
         };
         Ok(Self {
-            direct: agent(None),
-            plain: through("http_proxy", &proxies.http)?,
-            secure: through("https_proxy", &proxies.https)?,
+            direct: config(None).new_agent(),
+            plain,
+            authorization,
+            secure: secure.map(|proxy| config(Some(proxy)).new_agent()),
             proxies: proxies.clone(),
         })
     }
@@ -96,8 +101,11 @@ impl Http {
         for _ in 0..=MAX_REDIRECTS {
             let uri: Uri = at.parse().map_err(|_| TransportError::Url)?;
             let secure = uri.scheme() == Some(&Scheme::HTTPS);
-            let answer = self.send(&uri, request)?;
+            let mut answer = self.send(&uri, request)?;
             let status = answer.status().as_u16();
+            if !matches!(status, 200 | 206) {
+                drain(&mut answer);
+            }
             if !matches!(status, 301 | 302 | 303 | 307 | 308) {
                 return response(answer);
             }
@@ -125,7 +133,11 @@ impl Http {
         uri: &Uri,
         request: &Request<'_>,
     ) -> Result<ureq::http::Response<ureq::Body>, TransportError> {
-        let mut call = self.agent(uri).get(uri);
+        let (agent, authorization) = self.agent(uri);
+        let mut call = agent.get(uri);
+        if let Some(authorization) = authorization {
+            call = call.header(header::PROXY_AUTHORIZATION, authorization);
+        }
         if request.offset > 0 {
             call = call.header(header::RANGE, format!("bytes={}-", request.offset));
             if let Some(tag) = request.if_range {
@@ -143,17 +155,39 @@ impl Http {
         call.call().map_err(error)
     }
 
-    /// Returns the way to `uri`.
-    fn agent(&self, uri: &Uri) -> &Agent {
+    /// Returns the way to `uri`, and what its proxy wants to know.
+    fn agent(&self, uri: &Uri) -> (&Agent, Option<&String>) {
         let secure = uri.scheme() == Some(&Scheme::HTTPS);
-        let proxied = if secure { &self.secure } else { &self.plain };
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
         let host = uri.host().unwrap_or_default();
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        match proxied {
-            Some(agent) if !self.proxies.is_direct(host, port) => agent,
-            _ => &self.direct,
+        if self.proxies.is_direct(host, port) {
+            return (&self.direct, None);
         }
+        match (secure, &self.secure, &self.plain) {
+            (true, Some(agent), _) => (agent, None),
+            (false, _, Some(agent)) => (agent, self.authorization.as_ref()),
+            _ => (&self.direct, None),
+        }
+    }
+}
+
+/// Reads a proxy's URL, which came from the environment variable `name`.
+fn parse(name: &str, proxy: Option<&str>) -> Result<Option<ureq::Proxy>, TransportError> {
+    let Some(text) = proxy else { return Ok(None) };
+    ureq::Proxy::new(text).map(Some).map_err(|error| {
+        let text = url::redact(text);
+        TransportError::Proxy(format!("`{text}`, from `{name}` or `all_proxy`: {error}"))
+    })
+}
+
+/// Reads the body of an answer that is not the file, if it is a small one. A failure is met again
+/// by whoever uses the connection next.
+fn drain(answer: &mut ureq::http::Response<ureq::Body>) {
+    let length = answer.body().content_length();
+    if length.is_some_and(|length| length <= MAX_DRAINED) {
+        let mut body = answer.body_mut().as_reader();
+        drop(io::copy(&mut body, &mut io::sink()));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Proxies from the environment.
 
 use prebake_fetch::{Cancel, Kind, Network, Options, Proxies, Silent};
-use prebake_testkit::http::{Proxy, Server, refused};
+use prebake_testkit::http::{Fault, Proxy, refused};
 
 use crate::setup::{FILE, Setup, fetcher, options};
 
@@ -21,7 +21,13 @@ fn requests_go_through_the_proxy() {
         let fetcher = fetcher(setup.cache(), options(), &proxies, Cancel::default());
         fetcher.fetch_one(&setup.pinned(), &Silent).unwrap();
         setup.assert_only_the_file();
-        assert_eq!(proxy.requests().len(), 1, "{variable}");
+        let requests = proxy.requests();
+        assert_eq!(requests.len(), 1, "{variable}");
+        // A plain request is forwarded, not tunnelled: many proxies allow tunnels for TLS only.
+        assert_eq!(requests[0].method, "GET");
+        assert_eq!(requests[0].path, setup.server.url(FILE));
+        let host = setup.server.address().to_string();
+        assert_eq!(requests[0].header("host"), Some(host.as_str()));
     }
 }
 
@@ -61,15 +67,71 @@ fn a_proxy_that_is_no_url_is_refused_at_once() {
 }
 
 #[test]
-fn one_connection_serves_many_requests() {
-    // One thread at a time, so one connection is enough; the proxy counts them.
-    let setup = Setup::with_server(Server::start());
+fn the_proxy_learns_its_password_and_the_server_does_not() {
+    let setup = Setup::new();
     let proxy = Proxy::start();
+    let url = proxy.url().replace("://", "://user:p%40ss@");
+    let proxies = proxies(&[("http_proxy", &url)]);
+    let fetcher = fetcher(setup.cache(), options(), &proxies, Cancel::default());
+    fetcher.fetch_one(&setup.pinned(), &Silent).unwrap();
+    let told = proxy.requests();
+    // By `printf user:p@ss | base64`.
+    let secret = Some("Basic dXNlcjpwQHNz");
+    assert_eq!(told[0].header("proxy-authorization"), secret);
+    assert_eq!(
+        setup.server.requests()[0].header("proxy-authorization"),
+        None
+    );
+    // Hosts that are reached directly are not told either.
+    let direct = Proxies {
+        direct: vec!["127.0.0.1".to_owned()],
+        ..proxies
+    };
+    let fetcher = crate::setup::fetcher(setup.cache(), options(), &direct, Cancel::default());
+    fetcher.fetch_one(&setup.current(), &Silent).unwrap();
+    assert_eq!(
+        setup.server.requests()[1].header("proxy-authorization"),
+        None
+    );
+}
+
+#[test]
+fn redirects_and_ranges_go_through_the_proxy_too() {
+    let setup = Setup::new();
+    let proxy = Proxy::start();
+    setup.server.put("/moved", &setup.content);
+    setup
+        .server
+        .fault(FILE, Fault::Redirect(302, "/moved".to_owned()));
+    setup
+        .server
+        .fault_next("/moved", [Fault::Truncate(100_000)]);
     let proxies = proxies(&[("http_proxy", &proxy.url())]);
     let fetcher = fetcher(setup.cache(), options(), &proxies, Cancel::default());
+    fetcher.fetch_one(&setup.pinned(), &Silent).unwrap();
+    setup.assert_only_the_file();
+    let ranges: Vec<_> = proxy
+        .requests()
+        .iter()
+        .map(|request| request.header("range").map(str::to_owned))
+        .collect();
+    let rest = Some("bytes=100000-".to_owned());
+    assert_eq!(ranges, [None, None, rest.clone(), rest]);
+}
+
+#[test]
+fn one_connection_serves_many_requests() {
+    let setup = Setup::new();
     for _ in 0..5 {
-        fetcher.fetch_one(&setup.current(), &Silent).unwrap();
+        setup.server.fault_next(FILE, [Fault::Status(500)]);
     }
-    assert_eq!(setup.server.count(FILE), 5);
-    assert_eq!(proxy.requests().len(), 1);
+    let options = Options {
+        tries: 6,
+        ..options()
+    };
+    let fetcher = setup.fetcher_with(options);
+    fetcher.fetch_one(&setup.current(), &Silent).unwrap();
+    fetcher.fetch_one(&setup.current(), &Silent).unwrap();
+    assert_eq!(setup.server.count(FILE), 7);
+    assert_eq!(setup.server.connections(), 1);
 }

@@ -45,16 +45,28 @@ pub(super) fn answer(
         fault => (fault, None),
     };
     match fault {
-        Some(Fault::Status(status)) => return plain(stream, *status, &[], "as planned\n"),
+        Some(Fault::Status(status)) => return plain(stream, request, *status, &[], "as planned\n"),
         Some(Fault::RetryAfter(status, value)) => {
-            return plain(stream, *status, &[("Retry-After", value)], "later\n");
+            return plain(
+                stream,
+                request,
+                *status,
+                &[("Retry-After", value)],
+                "later\n",
+            );
         }
         Some(Fault::Redirect(status, location)) => {
-            return plain(stream, *status, &[("Location", location)], "elsewhere\n");
+            return plain(
+                stream,
+                request,
+                *status,
+                &[("Location", location)],
+                "elsewhere\n",
+            );
         }
         Some(Fault::Page(page)) => {
             let kind = [("Content-Type", "text/html; charset=utf-8")];
-            return plain(stream, 200, &kind, page);
+            return plain(stream, request, 200, &kind, page);
         }
         Some(Fault::Hang) => return Ok(After::Close),
         Some(Fault::Gibberish) => {
@@ -64,7 +76,7 @@ pub(super) fn answer(
         _ => {}
     }
     let Some(content) = content else {
-        return plain(stream, 404, &[], "no such file\n");
+        return plain(stream, request, 404, &[], "no such file\n");
     };
     let content = match fault {
         Some(Fault::Body(bytes)) => bytes.as_slice(),
@@ -87,7 +99,7 @@ pub(super) fn answer(
         _ if reply.status == 304 => {}
         _ => reply.headers.push(("Content-Length", whole.to_string())),
     }
-    write_head(stream, reply.status, &reply.headers)?;
+    write_head(stream, request, reply.status, &reply.headers)?;
     if head_only || reply.status == 304 {
         return Ok(After::Keep);
     }
@@ -210,6 +222,7 @@ fn reply<'a>(request: &Request, content: &'a [u8], faults: [Option<&Fault>; 2]) 
 /// Sends a small answer in one piece.
 fn plain(
     stream: &mut impl Write,
+    request: &Request,
     status: u16,
     headers: &[(&'static str, &str)],
     body: &str,
@@ -219,19 +232,23 @@ fn plain(
         .map(|&(name, value)| (name, value.to_owned()))
         .collect();
     headers.push(("Content-Length", body.len().to_string()));
-    write_head(stream, status, &headers)?;
+    write_head(stream, request, status, &headers)?;
     stream.write_all(body.as_bytes())?;
     Ok(After::Keep)
 }
 
 fn write_head(
     stream: &mut impl Write,
+    request: &Request,
     status: u16,
     headers: &[(&'static str, String)],
 ) -> io::Result<()> {
     let mut head = format!("HTTP/1.1 {status} {}\r\n", reason(status));
     for (name, value) in headers {
         head.extend([name, ": ", value, "\r\n"]);
+    }
+    if request.header("connection") == Some("close") {
+        head.push_str("Connection: close\r\n");
     }
     head.push_str("\r\n");
     stream.write_all(head.as_bytes())
