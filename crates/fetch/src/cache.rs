@@ -126,7 +126,10 @@ impl Cache {
         if let Found::Good(blob) = self.find(&sha256)? {
             return Ok(blob);
         }
-        let mut part = self.part(&Key::of_blob(&sha256))?;
+        let key = Key::of_blob(&sha256);
+        // Without the lock, somebody's start could take the file for a left-over.
+        let _lock = self.lock(&key, &Options::default(), &Cancel::default())?;
+        let mut part = self.part(&key)?;
         part.append(content)?;
         part.persist(self)
     }

@@ -7,8 +7,8 @@ use crate::cache::{Found, Key, Lock, Record};
 use crate::error::chain;
 use crate::source::Source;
 use crate::{
-    Blob, Cache, CacheError, Cancel, Failure, Fetched, Missing, Options, Origin, Problem, Progress,
-    Transport, Validators, Wanted, url,
+    Blob, Cache, CacheError, Cancel, Failure, Fetched, Kind, Missing, Options, Origin, Problem,
+    Progress, Transport, Validators, Wanted, url,
 };
 
 /// A try that brought the file forward by this many bytes does not count as failed: a long
@@ -64,7 +64,8 @@ fn fetch_pinned(job: &Job<'_>, sha256: &Sha256) -> Result<Fetched, Stopped> {
         Found::Damaged => true,
         Found::Missing => false,
     };
-    if job.options.offline {
+    let urls = job.urls();
+    if job.options.offline && urls.is_empty() {
         return Err(job.missing(damaged));
     }
     let key = Key::of_blob(sha256);
@@ -75,23 +76,28 @@ fn fetch_pinned(job: &Job<'_>, sha256: &Sha256) -> Result<Fetched, Stopped> {
         Found::Damaged => job.cache.remove(sha256)?,
         Found::Missing => {}
     }
-    let (fetched, _) = Download::new(job, &key)?.run(None)?;
+    let (fetched, _) = Download::new(job, &key, &urls)?.run(None)?;
     Ok(fetched)
 }
 
 /// The content is whatever the URL holds now.
 fn fetch_current(job: &Job<'_>) -> Result<Fetched, Stopped> {
     let primary = job.wanted.urls.first().map_or("", String::as_str);
-    if job.options.offline {
-        return match known(job, primary)? {
-            Some(known) => Ok(known.fetched(Origin::LastKnown)),
-            None => Err(job.missing(false)),
-        };
+    let urls = job.urls();
+    // What the primary held last is a better guess than what some folder holds, unless the folder
+    // is the primary.
+    if job.options.offline && urls.first() != Some(&primary) {
+        if let Some(known) = known(job, primary)? {
+            return Ok(known.fetched(Origin::LastKnown));
+        }
+        if urls.is_empty() {
+            return Err(job.missing(false));
+        }
     }
     let key = Key::of_url(primary);
     let _lock = job.lock(&key)?;
     let known = known(job, primary)?;
-    let (fetched, validators) = Download::new(job, &key)?.run(known)?;
+    let (fetched, validators) = Download::new(job, &key, &urls)?.run(known)?;
     if let (Some(validators), Some(from)) = (validators, &fetched.url) {
         job.cache.set_record(&Record {
             url: primary.to_owned(),
@@ -139,6 +145,16 @@ impl Job<'_> {
             .ok_or(Stopped::Cancelled)
     }
 
+    /// Returns the URLs that may be used.
+    fn urls(&self) -> Vec<&str> {
+        let all = self.wanted.urls.iter().map(String::as_str);
+        if self.options.offline {
+            all.filter(|url| url::is_local(url)).collect()
+        } else {
+            all.collect()
+        }
+    }
+
     fn missing(&self, damaged: bool) -> Stopped {
         let url = self.wanted.urls.first().map(|url| url::redact(url));
         Stopped::Offline(Missing {
@@ -157,11 +173,14 @@ struct Download<'a> {
 }
 
 impl<'a> Download<'a> {
-    fn new(job: &'a Job<'a>, key: &Key) -> Result<Self, CacheError> {
+    fn new(job: &'a Job<'a>, key: &Key, urls: &[&str]) -> Result<Self, CacheError> {
         Ok(Self {
             job,
             part: Growing::new(job.cache.part(key)?),
-            sources: job.wanted.urls.iter().cloned().map(Source::new).collect(),
+            sources: urls
+                .iter()
+                .map(|&url| Source::new(url.to_owned()))
+                .collect(),
         })
     }
 
@@ -216,10 +235,14 @@ impl<'a> Download<'a> {
             }
         }
         let tried = self.sources.into_iter().filter_map(Source::into_tried);
-        Err(Stopped::Failed(Failure {
+        let failure = Failure {
             label: self.job.wanted.label.clone(),
             tried: tried.collect(),
-        }))
+        };
+        if self.job.options.offline && failure.kind() == Kind::NotFound {
+            return Err(self.job.missing(false));
+        }
+        Err(Stopped::Failed(failure))
     }
 
     /// Returns which URL to try next. Content that is known by its hash is the same everywhere, so

@@ -122,7 +122,10 @@ impl Fetcher {
         wanted: &[Wanted],
         progress: &dyn Progress,
     ) -> Result<Vec<Fetched>, FetchError> {
-        let sum = wanted.iter().map(|wanted| wanted.size).sum();
+        // Sizes come from lock files and indexes, so their sum may be anything.
+        let sum = wanted.iter().try_fold(0, |sum: u64, wanted| {
+            wanted.size.and_then(|size| sum.checked_add(size))
+        });
         progress.begin(wanted.len(), sum);
         let next = AtomicUsize::new(0);
         let stop = AtomicBool::new(false);

@@ -9,7 +9,7 @@ use std::time::Duration;
 pub struct Options {
     /// How many files are fetched at once. One CDN is saturated by eight.
     pub parallel: usize,
-    /// Use the cache only and never the network.
+    /// Never use the network: only the cache, and `file://` URLs.
     pub offline: bool,
     /// How often each URL is tried. A try that brought a download forward does not count.
     pub tries: u32,

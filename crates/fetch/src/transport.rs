@@ -175,8 +175,10 @@ impl Network {
 
 impl Transport for Network {
     fn get(&self, request: &Request<'_>) -> Result<Response, TransportError> {
+        if url::is_local(request.url) {
+            return file::get(request);
+        }
         match url::scheme(request.url) {
-            Some(scheme) if scheme.eq_ignore_ascii_case("file") => file::get(request),
             Some(scheme)
                 if scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https") =>
             {

@@ -34,6 +34,11 @@ pub(crate) fn scheme(url: &str) -> Option<&str> {
     valid.then_some(scheme)
 }
 
+/// Returns whether `url` is one of this host's own files.
+pub(crate) fn is_local(url: &str) -> bool {
+    scheme(url).is_some_and(|scheme| scheme.eq_ignore_ascii_case("file"))
+}
+
 /// Returns `url` without a user name and password, for messages.
 pub(crate) fn redact(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {

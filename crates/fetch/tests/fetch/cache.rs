@@ -2,6 +2,8 @@
 
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::ScopedJoinHandle;
 
 use prebake_apk::digest::Sha256;
 use prebake_fetch::{CACHE_VARIABLE, Cache, CacheError, Kind, Options, Origin, Silent};
@@ -196,6 +198,78 @@ fn putting_twice_is_putting_once() {
     fs_err::write(first.path(), b"damaged").unwrap();
     setup.cache().put(&setup.content).unwrap();
     setup.assert_only_the_file();
+}
+
+#[test]
+fn starting_does_not_take_away_what_others_are_writing() {
+    let setup = Setup::new();
+    setup.fetch(&setup.pinned()).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                setup.cache();
+            }
+        });
+        let writing = (0..4_u8).map(|thread| {
+            let cache = setup.cache();
+            scope.spawn(move || {
+                for number in 0..50_u8 {
+                    let content = [thread, number];
+                    let blob = cache.put(&content).unwrap();
+                    assert_eq!(blob.read_verified(2).unwrap(), content);
+                }
+            })
+        });
+        let writing: Vec<_> = writing.collect();
+        let results: Vec<_> = writing.into_iter().map(ScopedJoinHandle::join).collect();
+        done.store(true, Ordering::Relaxed);
+        assert!(results.iter().all(Result::is_ok));
+    });
+    assert_eq!(setup.files().len(), 201);
+}
+
+#[test]
+fn offline_still_takes_local_files() {
+    let setup = Setup::new();
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("file.apk");
+    fs_err::write(&path, &setup.content).unwrap();
+    let local = path.to_str().unwrap().replace('\\', "/");
+    let local = format!("file:///{}", local.trim_start_matches('/'));
+    let offline = Options {
+        offline: true,
+        ..options()
+    };
+    for mut wanted in [setup.pinned(), setup.current()] {
+        wanted.urls.push(local.clone());
+        let fetched = setup
+            .fetcher_with(offline.clone())
+            .fetch_one(&wanted, &Silent)
+            .unwrap();
+        assert_eq!(fetched.origin, Origin::Downloaded);
+        assert_eq!(fetched.url, Some(local.clone()));
+        fs_err::remove_dir_all(setup.root()).unwrap();
+    }
+    // What the primary held last comes before a folder that may be of any age.
+    let mut wanted = setup.current();
+    let last = setup.fetch(&wanted).unwrap().blob;
+    fs_err::write(&path, b"older").unwrap();
+    wanted.urls.push(local.clone());
+    let fetcher = setup.fetcher_with(offline);
+    let fetched = fetcher.fetch_one(&wanted, &Silent).unwrap();
+    assert_eq!(fetched.blob, last);
+    assert_eq!(fetched.origin, Origin::LastKnown);
+    // A folder that is the primary is read as it is.
+    wanted.urls.reverse();
+    let fetched = fetcher.fetch_one(&wanted, &Silent).unwrap();
+    assert_eq!(fetched.blob.read_verified(5).unwrap(), b"older");
+    // And one that has it not is as good as none.
+    fs_err::remove_file(&path).unwrap();
+    wanted.sha256 = Some(Sha256::of(b"something else"));
+    let error = fetcher.fetch_one(&wanted, &Silent).unwrap_err();
+    assert_eq!(error.kind(), Kind::Offline);
+    assert_eq!(setup.server.count(FILE), 1);
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod cache;
 mod cancel;
 mod current;
 mod faults;
+mod foreign;
 mod mirrors;
 mod processes;
 mod proxy;

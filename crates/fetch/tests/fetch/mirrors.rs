@@ -201,3 +201,20 @@ fn one_request_in_five_fails_and_all_files_come() {
     let fetched = setup.fetcher_with(options).fetch(&wanted, &Silent).unwrap();
     assert_eq!(fetched.len(), 100);
 }
+
+#[test]
+fn one_connection_serves_many_requests() {
+    let setup = Setup::new();
+    for _ in 0..5 {
+        setup.server.fault_next(FILE, [Fault::Status(500)]);
+    }
+    let options = Options {
+        tries: 6,
+        ..options()
+    };
+    let fetcher = setup.fetcher_with(options);
+    fetcher.fetch_one(&setup.current(), &Silent).unwrap();
+    fetcher.fetch_one(&setup.current(), &Silent).unwrap();
+    assert_eq!(setup.server.count(FILE), 7);
+    assert_eq!(setup.server.connections(), 1);
+}

@@ -118,20 +118,3 @@ fn redirects_and_ranges_go_through_the_proxy_too() {
     let rest = Some("bytes=100000-".to_owned());
     assert_eq!(ranges, [None, None, rest.clone(), rest]);
 }
-
-#[test]
-fn one_connection_serves_many_requests() {
-    let setup = Setup::new();
-    for _ in 0..5 {
-        setup.server.fault_next(FILE, [Fault::Status(500)]);
-    }
-    let options = Options {
-        tries: 6,
-        ..options()
-    };
-    let fetcher = setup.fetcher_with(options);
-    fetcher.fetch_one(&setup.current(), &Silent).unwrap();
-    fetcher.fetch_one(&setup.current(), &Silent).unwrap();
-    assert_eq!(setup.server.count(FILE), 7);
-    assert_eq!(setup.server.connections(), 1);
-}

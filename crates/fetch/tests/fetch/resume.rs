@@ -16,7 +16,7 @@ fn from(first: usize) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     /// Wherever and however often a transfer is cut, the file is the same, and no byte is asked
     /// for twice.
