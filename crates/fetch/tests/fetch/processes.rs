@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use prebake_apk::digest::Sha256;
 use prebake_fetch::{Cache, Cancel, Options, Progress, Proxies, Wanted};
 use prebake_testkit::http::Fault;
 
-use crate::setup::{self, FILE, Setup, options};
+use crate::setup::{self, FILE, SIZE, Setup, options};
 
 /// A process that fetches the setup's file.
 pub(crate) struct Child {
@@ -23,6 +24,16 @@ pub(crate) struct Output(std::process::Output);
 const CACHE: &str = "CHILD_CACHE";
 const URL: &str = "CHILD_URL";
 const SHA256: &str = "CHILD_SHA256";
+/// Whether to fetch [`FILES`] files from below the URL.
+const MANY: &str = "CHILD_MANY";
+
+/// How many files a child fetches as a build does.
+const FILES: usize = 20;
+
+/// The content of one of them.
+fn file(number: usize) -> Vec<u8> {
+    setup::bytes(1000 + number)
+}
 
 impl Child {
     pub(crate) fn new(setup: &Setup) -> Self {
@@ -114,6 +125,8 @@ fn child() {
         let setup = Setup::new();
         (setup.root(), setup.pinned(), Some(setup))
     };
+    // The harness has begun a line already.
+    println!();
     let proxies = Proxies::from_environment(|name| std::env::var_os(name));
     let options = Options {
         // With one request in five failing, and 32 processes that wait for one.
@@ -122,7 +135,20 @@ fn child() {
         ..options()
     };
     let fetcher = setup::fetcher(Cache::open(root), options, &proxies, Cancel::default());
-    match fetcher.fetch_one(&wanted, &Saying) {
+    let result = if std::env::var_os(MANY).is_some() {
+        let below = wanted.urls.concat();
+        let wanted: Vec<Wanted> = (0..FILES)
+            .map(|number| Wanted {
+                sha256: Some(Sha256::of(&file(number))),
+                ..Wanted::new("file", format!("{below}{number}"))
+            })
+            .collect();
+        let all = fetcher.fetch(&wanted, &Saying);
+        all.map(|fetched| fetched.into_iter().next_back().unwrap())
+    } else {
+        fetcher.fetch_one(&wanted, &Saying)
+    };
+    match result {
         Ok(fetched) => {
             let content = fetched.blob.read_verified(u64::MAX).unwrap();
             println!("child: fetched {} bytes", content.len());
@@ -157,24 +183,49 @@ fn many_processes_download_a_file_once() {
 }
 
 #[test]
-fn a_killed_process_leaves_nothing_that_the_next_does_not_remove() {
+fn many_builds_at_once_download_each_file_once_from_a_bad_server() {
     let setup = Setup::new();
-    setup.server.fault_next(FILE, [Fault::Stall(100_000)]);
-    let mut child = Child::new(&setup).command.spawn().unwrap();
-    let said = BufReader::new(child.stdout.take().unwrap()).lines();
-    said.map(Result::unwrap)
-        .find(|line| line == "child: at 100000")
-        .expect("the child gets as far as that");
-    child.kill().unwrap();
-    child.wait().unwrap();
-    let left = setup.files();
-    assert!(
-        left.iter().any(|name| name.starts_with("v1/tmp/")),
-        "{left:?}"
-    );
-    assert_eq!(setup.cache().get(&setup.sha256()).unwrap(), None);
-    // The next start cleans up, and the file comes.
-    Child::new(&setup).run().assert_fetched(&setup);
+    for number in 0..FILES {
+        setup.server.put(&format!("/many/{number}"), &file(number));
+    }
+    setup.server.fault_every(5, Fault::Status(503));
+    let children: Vec<_> = (0..32)
+        .map(|_| {
+            let child = Child::new(&setup).variable(URL, setup.server.url("/many/"));
+            child.variable(MANY, "1").command.spawn().unwrap()
+        })
+        .collect();
+    for child in children {
+        let output = Output(child.wait_with_output().unwrap());
+        let text = output.text();
+        assert!(text.contains("child: fetched"), "{text}");
+    }
+    // Every request but the one in five that failed brought a file.
+    let asked = setup.server.requests().len();
+    assert_eq!(asked - asked / 5, FILES);
+    assert_eq!(setup.files().len(), FILES);
+}
+
+#[test]
+fn a_killed_process_leaves_nothing_that_the_next_does_not_remove() {
+    for at in [0, 1, 65_536, 100_000, SIZE as u64 - 1] {
+        let setup = Setup::new();
+        setup.server.fault_next(FILE, [Fault::Stall(at)]);
+        let mut child = Child::new(&setup).command.spawn().unwrap();
+        let said = BufReader::new(child.stdout.take().unwrap()).lines();
+        let moment = format!("child: at {at}");
+        said.map(Result::unwrap)
+            .find(|line| *line == moment)
+            .expect("the child gets as far as that");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let left = setup.files();
+        let begun = left.iter().any(|name| name.starts_with("v1/tmp/"));
+        assert!(begun, "{left:?}");
+        assert_eq!(setup.cache().get(&setup.sha256()).unwrap(), None);
+        // The next start cleans up, and the file comes.
+        Child::new(&setup).run().assert_fetched(&setup);
+    }
 }
 
 /// Runs a child within a new user and mount namespace after `prepare`, a shell script that sees
