@@ -2,13 +2,12 @@
 //! indexes say about them.
 
 #![expect(clippy::unwrap_used, reason = "a failing test panics")]
-#![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use prebake_apk::digest::{Sha1, Sha256};
 use prebake_apk::entry::{Entry, EntryKind};
@@ -17,39 +16,8 @@ use prebake_apk::key::{Keyring, PublicKey};
 use prebake_apk::package::Package;
 use prebake_apk::signature::{SignatureAlgorithm, open_signed_index};
 use prebake_apk::tar;
-
-/// Returns the folder of Alpine's files; `None` on a machine that has none.
-fn alpine() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/alpine");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "{} is missing",
-        folder.display()
-    );
-    eprintln!("skipped: {} is missing", folder.display());
-    None
-}
-
-/// Says whether a program is there to judge; it must be under CI.
-fn judge(program: &str) -> bool {
-    let there = Command::new(program)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok();
-    assert!(
-        there || std::env::var_os("CI").is_none(),
-        "{program} is missing"
-    );
-    if !there {
-        eprintln!("skipped: {program} is missing");
-    }
-    there
-}
+use prebake_testkit::judge;
+use prebake_testkit::shared::real_mirror;
 
 /// Returns all files below `folder` whose names end so, in order.
 fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
@@ -179,8 +147,10 @@ fn compare_with_gnu_tar(path: &Path) {
 
 #[test]
 fn bases_and_packages_are_what_gnu_tar_lists() {
-    let Some(alpine) = alpine() else { return };
-    if !judge("tar") {
+    let Some(alpine) = real_mirror("bases_and_packages_are_what_gnu_tar_lists") else {
+        return;
+    };
+    if judge::gnu_tar("bases_and_packages_are_what_gnu_tar_lists").is_none() {
         return;
     }
     for path in [files(&alpine, ".apk"), files(&alpine, "64.tar.gz")].concat() {
@@ -273,8 +243,10 @@ fn ask_python(paths: &[PathBuf]) -> BTreeMap<PathBuf, Vec<String>> {
 
 #[test]
 fn packages_are_what_python_reads() {
-    let Some(alpine) = alpine() else { return };
-    if !judge("python3") {
+    let Some(alpine) = real_mirror("packages_are_what_python_reads") else {
+        return;
+    };
+    if judge::program("packages_are_what_python_reads", "python3").is_none() {
         return;
     }
     for (path, theirs) in ask_python(&files(&alpine, ".apk")) {
@@ -307,8 +279,10 @@ fn packages_are_what_python_reads() {
 
 #[test]
 fn bases_are_what_python_reads() {
-    let Some(alpine) = alpine() else { return };
-    if !judge("python3") {
+    let Some(alpine) = real_mirror("bases_are_what_python_reads") else {
+        return;
+    };
+    if judge::program("bases_are_what_python_reads", "python3").is_none() {
         return;
     }
     for (path, theirs) in ask_python(&files(&alpine, "64.tar.gz")) {
@@ -357,7 +331,9 @@ fn all_keys(alpine: &Path) -> Keyring {
 
 #[test]
 fn indexes_open_with_their_keys_and_name_their_packages() {
-    let Some(alpine) = alpine() else { return };
+    let Some(alpine) = real_mirror("indexes_open_with_their_keys_and_name_their_packages") else {
+        return;
+    };
     let keys = all_keys(&alpine);
     let fixture = "fixture-20260101.rsa.pub";
     let mut counted = 0;
@@ -408,7 +384,7 @@ fn indexes_open_with_their_keys_and_name_their_packages() {
 
 #[test]
 fn openssl_agrees_about_keys_and_signatures() {
-    if !judge("openssl") {
+    if judge::program("openssl_agrees_about_keys_and_signatures", "openssl").is_none() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();

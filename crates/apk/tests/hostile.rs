@@ -1,10 +1,8 @@
 //! Archives, packages, keys and indexes that were made to mislead: each must be refused, by name.
 #![expect(clippy::unwrap_used, reason = "a failing test panics")]
-#![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
 use std::error::Error;
 use std::io::{Read, Write as _};
-use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -13,6 +11,7 @@ use prebake_apk::key::{Keyring, PublicKey};
 use prebake_apk::package::{Package, PackageError};
 use prebake_apk::signature::{IndexFileError, SignatureError, open_signed_index};
 use prebake_apk::tar::{self, TarErrorKind};
+use prebake_testkit::shared::real_mirror;
 use proptest::prelude::*;
 
 /// One header block.
@@ -412,25 +411,13 @@ fn bombs_are_refused() {
     assert!(error.contains("more than 16777216 bytes"), "{error}");
 }
 
-fn alpine() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/alpine");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "{} is missing",
-        folder.display()
-    );
-    eprintln!("skipped: {} is missing", folder.display());
-    None
-}
-
 /// Flips each bit of a signed package. What is still accepted must be the same package: a bit of
 /// the signature member's gzip header or padding, whose signatures are the same.
 #[test]
 fn no_flipped_bit_goes_unseen() {
-    let Some(alpine) = alpine() else { return };
+    let Some(alpine) = real_mirror("no_flipped_bit_goes_unseen") else {
+        return;
+    };
     let folder = alpine.join("v3.20/main/x86_64");
     let original = fs_err::read(folder.join("libmnl-1.0.5-r2.apk")).unwrap();
     let key = fs_err::read(alpine.join("keys/fixture-20260101.rsa.pub")).unwrap();
@@ -491,7 +478,9 @@ fn signature_length(bytes: &[u8]) -> usize {
 
 #[test]
 fn indexes_that_nobody_trusted_vouches_for() {
-    let Some(alpine) = alpine() else { return };
+    let Some(alpine) = real_mirror("indexes_that_nobody_trusted_vouches_for") else {
+        return;
+    };
     let bytes = fs_err::read(alpine.join("v3.20/main/x86_64/APKINDEX.tar.gz")).unwrap();
     let name = "fixture-20260101.rsa.pub";
     let read = |name: &str| fs_err::read(alpine.join("keys").join(name)).unwrap();
@@ -541,7 +530,9 @@ fn indexes_that_nobody_trusted_vouches_for() {
 
 #[test]
 fn keys_that_are_none() {
-    let Some(alpine) = alpine() else { return };
+    let Some(alpine) = real_mirror("keys_that_are_none") else {
+        return;
+    };
     let pem = fs_err::read(alpine.join("keys/fixture-20260101.rsa.pub")).unwrap();
     let key = PublicKey::from_pem(&pem).unwrap();
     let body: String = str::from_utf8(&pem)

@@ -1,20 +1,17 @@
 //! Compresses at every border and lets `gzip` and our own reader undo it.
 #![expect(clippy::unwrap_used, reason = "a failing test panics")]
-#![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
-#[path = "described/judge.rs"]
-mod judge;
 #[path = "described/tree.rs"]
 mod tree;
 
 use std::io::{self, Read, Write as _};
 use std::process::Command;
 
-use judge::judge;
 use prebake_apk::path::GuestPath;
 use prebake_image::gzip::{BLOCK, Encoder};
 use prebake_image::{ImageError, tar_gz};
 use prebake_rootfs::merge::Owner;
+use prebake_testkit::judge;
 use proptest::prelude::*;
 use tree::{Description, NoSources};
 
@@ -43,7 +40,7 @@ fn noise(length: usize) -> Vec<u8> {
 /// was put in, and neither threads nor the pieces of writing change a byte.
 #[test]
 fn gzip_reads_back_what_was_compressed() {
-    if !judge("gzip") {
+    if judge::program("gzip_reads_back_what_was_compressed", "gzip").is_none() {
         return;
     }
     let mut contents: Vec<Vec<u8>> = vec![vec![b'a'; 3 * BLOCK], noise(2 * BLOCK + 77)];

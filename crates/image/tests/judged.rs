@@ -1,9 +1,6 @@
 //! Writes everything that a tree can hold and lets other programs read it.
 #![expect(clippy::unwrap_used, reason = "a failing test panics")]
-#![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
-#[path = "described/judge.rs"]
-mod judge;
 #[path = "described/tree.rs"]
 mod tree;
 
@@ -11,11 +8,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::{Command, Stdio};
 
-use judge::judge;
 use prebake_apk::entry::{Device, EntryKind};
 use prebake_apk::path::GuestPath;
 use prebake_image::tar;
 use prebake_rootfs::tree::{NodeKind, Tree};
+use prebake_testkit::judge;
 use tree::{Description, NoSources};
 
 fn output(command: &mut Command) -> String {
@@ -312,7 +309,7 @@ impl Written {
 
 #[test]
 fn gnu_tar_lists_it() {
-    if !judge("tar") {
+    if judge::gnu_tar("gnu_tar_lists_it").is_none() {
         return;
     }
     let tree = everything().tree();
@@ -332,7 +329,7 @@ fn gnu_tar_lists_it() {
 /// BusyBox knows ustar and nothing of pax: it lists what needs no records.
 #[test]
 fn busybox_lists_it() {
-    if !judge("busybox") {
+    if judge::program("busybox_lists_it", "busybox").is_none() {
         return;
     }
     let tree = plain().tree();
@@ -350,7 +347,7 @@ fn busybox_lists_it() {
 
 #[test]
 fn bsdtar_lists_it() {
-    if !judge("bsdtar") {
+    if judge::program("bsdtar_lists_it", "bsdtar").is_none() {
         return;
     }
     let tree = everything().tree();
@@ -418,7 +415,7 @@ for e in tarfile.open('tar', errors='surrogateescape'):
 
 #[test]
 fn python_reads_it() {
-    if !judge("python3") {
+    if judge::program("python_reads_it", "python3").is_none() {
         return;
     }
     let tree = everything().tree();
@@ -488,7 +485,7 @@ for folder, folders, files in os.walk('root'):
 
 #[test]
 fn what_is_unpacked_is_the_tree() {
-    if !judge("python3") {
+    if judge::program("what_is_unpacked_is_the_tree", "python3").is_none() {
         return;
     }
     let tree = long_names().tree();
@@ -533,7 +530,7 @@ fn what_is_unpacked_is_the_tree() {
             ],
         ),
     ] {
-        if !judge(program) {
+        if judge::program("what_is_unpacked_is_the_tree", program).is_none() {
             continue;
         }
         fs_err::create_dir(written.folder.path().join("root")).unwrap();
@@ -549,7 +546,9 @@ fn what_is_unpacked_is_the_tree() {
 /// Attributes of users survive GNU tar on a file system that has some.
 #[test]
 fn attributes_survive_gnu_tar() {
-    if !judge("tar") || !judge("python3") {
+    if judge::gnu_tar("attributes_survive_gnu_tar").is_none()
+        || judge::program("attributes_survive_gnu_tar", "python3").is_none()
+    {
         return;
     }
     let mut tree = Description::new();
@@ -591,7 +590,7 @@ fn attributes_survive_gnu_tar() {
 /// Names that are no text at all.
 #[test]
 fn names_that_are_bytes_survive() {
-    if !judge("python3") {
+    if judge::program("names_that_are_bytes_survive", "python3").is_none() {
         return;
     }
     let mut tree = Description::new();

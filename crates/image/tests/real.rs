@@ -1,6 +1,5 @@
 //! Writes Alpine's own bases, and the recipe that the size goal is set for.
 #![expect(clippy::unwrap_used, reason = "a failing test panics")]
-#![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -14,21 +13,7 @@ use prebake_image::tar_gz::{Options, write};
 use prebake_image::{Sources, tar as tar_image};
 use prebake_rootfs::merge::Merge;
 use prebake_rootfs::tree::{Content, FileContent, SourceId, Tree};
-
-/// Returns the folder of Alpine's files; `None` on a machine that has none.
-fn alpine() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/alpine");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "{} is missing",
-        folder.display()
-    );
-    eprintln!("skipped: {} is missing", folder.display());
-    None
-}
+use prebake_testkit::shared::real_mirror;
 
 /// Files that are a base, or packages, by their source's number.
 struct Files {
@@ -92,7 +77,9 @@ fn files(paths: &[PathBuf]) -> Files {
 /// A base that goes through the tree comes out as GNU tar sees it in the official tarball.
 #[test]
 fn a_base_comes_out_as_it_went_in() {
-    let Some(alpine) = alpine() else { return };
+    let Some(alpine) = real_mirror("a_base_comes_out_as_it_went_in") else {
+        return;
+    };
     for base in [
         "v3.19/releases/x86_64/alpine-minirootfs-3.19.4-x86_64.tar.gz",
         "v3.13/releases/aarch64/alpine-minirootfs-3.13.12-aarch64.tar.gz",
@@ -140,7 +127,9 @@ fn a_base_comes_out_as_it_went_in() {
 #[test]
 fn the_recipe_is_as_small_as_it_was_by_hand() {
     const GOAL: u64 = 4_144_579;
-    let Some(alpine) = alpine() else { return };
+    let Some(alpine) = real_mirror("the_recipe_is_as_small_as_it_was_by_hand") else {
+        return;
+    };
     let mut paths =
         vec![alpine.join("v3.20/releases/x86_64/alpine-minirootfs-3.20.3-x86_64.tar.gz")];
     for package in [
