@@ -77,8 +77,9 @@ impl<R: BufRead> Data<R> {
 
     /// Returns the next entry, or `None` after the last, when all of the package was checked.
     ///
-    /// Names that begin with `.` at the top are left out, as apk leaves them out: they belong to
-    /// the format (`.dummy` in packages without a file). An entry's `offset` is where its content
+    /// What is spelled with a `.` at its very beginning is left out, as apk 2.14 leaves it out
+    /// (measured): `.dummy`, which packages without a file have, and also `./` and `./usr/bin`. An
+    /// entry's `offset` is where its content
     /// begins in the uncompressed data member.
     #[expect(clippy::should_implement_trait, reason = "the items borrow the reader")]
     pub fn next(&mut self) -> Result<Option<Entry>, PackageError> {
@@ -103,13 +104,7 @@ impl<R: BufRead> Data<R> {
                 self.end()?;
                 return Ok(None);
             };
-            let name = self.archive.raw_name();
-            if name.starts_with(b"./") || entry.path.is_root() {
-                return Err(PackageError::Name {
-                    name: String::from_utf8_lossy(name).into_owned(),
-                });
-            }
-            let belongs_to_format = name.first() == Some(&b'.');
+            let skipped = entry.path.is_root() || self.archive.raw_name().first() == Some(&b'.');
             match (&entry.kind, entry.checksum) {
                 (EntryKind::File, Some(expected)) => {
                     self.current = Some(Current {
@@ -121,7 +116,7 @@ impl<R: BufRead> Data<R> {
                         self.compare()?;
                     }
                 }
-                (EntryKind::File, None) if !belongs_to_format => {
+                (EntryKind::File, None) if !skipped => {
                     return Err(PackageError::NoChecksum {
                         path: entry.path.to_string(),
                     });
@@ -138,7 +133,7 @@ impl<R: BufRead> Data<R> {
                 }
                 _ => {}
             }
-            if !belongs_to_format {
+            if !skipped {
                 return Ok(Some(entry));
             }
         }

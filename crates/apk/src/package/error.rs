@@ -41,12 +41,6 @@ pub enum PackageError {
     /// The file fails or is damaged behind the archive's last entry.
     #[error("the package's data cannot be read to its end")]
     DataEnd(#[source] io::Error),
-    /// A name that apk refuses in a package although a tar archive may have it.
-    #[error("the package's entry `{name}` begins with `./`")]
-    Name {
-        /// The name as it stands in the archive.
-        name: String,
-    },
     /// A regular file comes without its checksum.
     #[error("{path} in the package has no checksum")]
     NoChecksum {
