@@ -7,7 +7,9 @@
 //!   own minirootfs spells them, so whatever imports that imports this (`wsl --import`,
 //!   `docker import`, GNU tar, bsdtar, BusyBox, Go's and Python's readers).
 //! - The magic is POSIX's. A name that does not fit 100 bytes is split at a `/` into ustar's two
-//!   fields, which all of them read, before a pax record is used.
+//!   fields before a pax record is used. All of those programs read both; of other records
+//!   BusyBox 1.36 takes none, so that there an owner above 2097151 is root's and attributes are
+//!   lost.
 //! - Names are bytes in the header, whatever they mean; one that needs a pax record and is not
 //!   UTF-8 gets `hdrcharset=BINARY` before it.
 //! - Owners have numbers and no names: a name would be looked up in the host's own files by

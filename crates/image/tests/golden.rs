@@ -100,6 +100,15 @@ fn fixed_trees_keep_their_digests() {
     }
 }
 
+/// The compressor that is named in locks is the one that is built in.
+#[test]
+fn the_compressor_is_the_one_that_is_named() {
+    let lock = include_str!("../../../Cargo.lock");
+    let (name, version) = COMPRESSOR.split_once(' ').unwrap();
+    let package = format!("name = \"{name}\"\nversion = \"{version}\"\n");
+    assert!(lock.contains(&package), "Cargo.lock has no {COMPRESSOR}");
+}
+
 #[test]
 fn anything_that_changes_changes_the_identity() {
     let (identity, _) = digests(&small_but(|_| {}));
