@@ -13,17 +13,17 @@
 mod error;
 mod header;
 mod number;
+mod pending;
 mod records;
 
 use std::io::{self, Read};
 
-use crate::digest::Sha1;
-use crate::entry::{Device, Entry, EntryKind};
-use crate::limits::{MAX_LINK_TARGET, MAX_OWNER_NAME, MAX_TAR_ENTRIES, MAX_TAR_METADATA};
-use crate::path::GuestPath;
+use crate::entry::Entry;
+use crate::limits::{MAX_TAR_ENTRIES, MAX_TAR_METADATA};
 
 pub use self::error::{TarError, TarErrorKind};
 use self::header::{Header, Kind};
+use self::pending::Pending;
 use self::records::Records;
 
 /// The size of a tar block: headers are one block and contents are padded to whole ones.
@@ -34,10 +34,6 @@ const ZERO_BLOCK: [u8; BLOCK] = [0; BLOCK];
 
 /// How much is read at once where bytes are only skipped.
 const SKIP_BUFFER: usize = 64 << 10;
-
-/// The smallest size that a ustar header's eleven octal digits cannot hold, from which on a pax
-/// record may say something else than the header.
-const FIRST_SIZE_BEYOND_OCTAL: u64 = 1 << 33;
 
 /// A streaming reader of an uncompressed tar archive.
 ///
@@ -63,14 +59,6 @@ pub struct Reader<R> {
     entries: u64,
     name: Vec<u8>,
     finished: bool,
-}
-
-/// The headers that came before an entry and describe it.
-#[derive(Default)]
-struct Pending {
-    long_name: Option<Vec<u8>>,
-    long_link: Option<Vec<u8>>,
-    records: Option<Records>,
 }
 
 impl<R: Read> Reader<R> {
@@ -188,107 +176,15 @@ impl<R: Read> Reader<R> {
         &mut self.inner
     }
 
-    /// Puts an entry together from its header and from those before it.
+    /// Puts an entry together and makes its content the current one.
     fn entry(&mut self, at: u64, header: Header, pending: Pending) -> Result<Entry, TarError> {
-        let fail = |kind| TarError::new(at, kind);
-        let records = pending.records.unwrap_or_default();
-        let name = pending.long_name.or(records.path).unwrap_or(header.name);
-        let link = pending
-            .long_link
-            .or(records.link_path)
-            .unwrap_or(header.link);
-        let size = match records.size {
-            None => header.size,
-            Some(size) if size == header.size || size >= FIRST_SIZE_BEYOND_OCTAL => size,
-            Some(size) => {
-                return Err(fail(TarErrorKind::ContradictorySize {
-                    header: header.size,
-                    pax: size,
-                }));
-            }
-        };
-        if size != 0 && header.kind != Kind::File {
-            return Err(fail(TarErrorKind::SizeOfNoFile { size }));
-        }
-        let path = GuestPath::from_archive(&name).map_err(|source| {
-            fail(TarErrorKind::Name {
-                name: lossy(&name),
-                source,
-            })
-        })?;
-        if header.kind == Kind::File && (path.is_root() || name.ends_with(b"/")) {
-            return Err(fail(TarErrorKind::FileNamedAsDirectory {
-                name: lossy(&name),
-            }));
-        }
-        let device = || {
-            Ok(Device {
-                major: header
-                    .device_major
-                    .ok_or(fail(TarErrorKind::Number("device number")))?,
-                minor: header
-                    .device_minor
-                    .ok_or(fail(TarErrorKind::Number("device number")))?,
-            })
-        };
-        let kind = match header.kind {
-            Kind::Directory => EntryKind::Directory,
-            Kind::Symlink if link.is_empty() => return Err(fail(TarErrorKind::NoLinkTarget)),
-            Kind::Symlink if link.len() > MAX_LINK_TARGET || link.contains(&0) => {
-                return Err(fail(TarErrorKind::LinkTarget));
-            }
-            Kind::Symlink => EntryKind::Symlink(link),
-            Kind::Hardlink => EntryKind::Hardlink(match GuestPath::from_archive(&link) {
-                Ok(target) if target.is_root() => return Err(fail(TarErrorKind::NoLinkTarget)),
-                Ok(target) => target,
-                Err(source) => {
-                    return Err(fail(TarErrorKind::Name {
-                        name: lossy(&link),
-                        source,
-                    }));
-                }
-            }),
-            Kind::CharDevice => EntryKind::CharDevice(device()?),
-            Kind::BlockDevice => EntryKind::BlockDevice(device()?),
-            Kind::Fifo => EntryKind::Fifo,
-            // The kinds of header that describe another one never get here.
-            Kind::File | Kind::LongName | Kind::LongLink | Kind::Pax | Kind::GlobalPax => {
-                EntryKind::File
-            }
-        };
-        let user = records.user.unwrap_or(header.user);
-        let group = records.group.unwrap_or(header.group);
-        if user.len() > MAX_OWNER_NAME || group.len() > MAX_OWNER_NAME {
-            return Err(fail(TarErrorKind::OwnerName));
-        }
-        self.content_left = size;
-        self.padding_left = size.next_multiple_of(BLOCK as u64) - size;
+        let (entry, name) = pending
+            .describe(header, self.position)
+            .map_err(|kind| TarError::new(at, kind))?;
+        self.content_left = entry.size;
+        self.padding_left = entry.size.next_multiple_of(BLOCK as u64) - entry.size;
         self.name = name;
-        Ok(Entry {
-            path,
-            kind,
-            mode: header.mode,
-            uid: match records.uid {
-                Some(uid) => uid,
-                None => header.uid.ok_or(fail(TarErrorKind::Number("uid")))?,
-            },
-            gid: match records.gid {
-                Some(gid) => gid,
-                None => header.gid.ok_or(fail(TarErrorKind::Number("gid")))?,
-            },
-            user,
-            group,
-            mtime: records.mtime.unwrap_or(header.mtime),
-            xattrs: records.xattrs,
-            checksum: match records.checksum {
-                Some(text) => Some(
-                    Sha1::from_hex(&text).map_err(|source| fail(TarErrorKind::Checksum(source)))?,
-                ),
-                None => None,
-            },
-            size,
-            offset: self.position,
-        })
+        Ok(entry)
     }
 
     /// Reads one block; `None` at the very end of the input.
@@ -396,20 +292,10 @@ impl<R: Read> Read for Reader<R> {
     }
 }
 
-impl Pending {
-    fn is_some(&self) -> bool {
-        self.long_name.is_some() || self.long_link.is_some() || self.records.is_some()
-    }
-}
-
 /// Cuts a GNU long name at its NUL, which tar writes behind it.
 fn long_text(mut text: Vec<u8>) -> Vec<u8> {
     if let Some(end) = memchr::memchr(0, &text) {
         text.truncate(end);
     }
     text
-}
-
-fn lossy(name: &[u8]) -> String {
-    String::from_utf8_lossy(name).into_owned()
 }

@@ -16,7 +16,9 @@ use prebake_apk::key::{Keyring, PublicKey};
 use prebake_apk::package::Package;
 use prebake_apk::signature::{SignatureAlgorithm, open_signed_index};
 use prebake_apk::tar;
+use prebake_testkit::archive::{Archive, Flavour, gzip as gzip_member};
 use prebake_testkit::judge;
+use prebake_testkit::member::Member;
 use prebake_testkit::shared::real_mirror;
 
 /// Returns all files below `folder` whose names end so, in order.
@@ -422,6 +424,46 @@ fn openssl_agrees_about_keys_and_signatures() {
         flipped[100] ^= 1;
         assert!(!key.verify(algorithm, message, &flipped));
     }
+
+    // A whole index by each algorithm, behind signatures that do not count: those of an unknown
+    // algorithm and of unknown keys.
+    let member = |files: &[Member]| gzip_member(&Archive::of(Flavour::Gnu, files).ended());
+    let index = member(&[
+        Member::file("DESCRIPTION", "some words"),
+        Member::file("APKINDEX", "P:a\nV:1\n\n"),
+    ]);
+    fs_err::write(folder.path().join("index"), &index).unwrap();
+    let mut keys = Keyring::new();
+    keys.insert("mine.rsa.pub", key.clone());
+    for (algorithm, option) in algorithms {
+        let signature = openssl(&["dgst", option, "-sign", "private", "index"]);
+        let named = format!(".SIGN.{}.mine.rsa.pub", algorithm.name());
+        let signed = |others: &[&str], signature: &[u8]| {
+            let mut files: Vec<_> = others
+                .iter()
+                .map(|name| Member::file(name, "not looked at"))
+                .collect();
+            files.push(Member::file(&named, signature));
+            let signatures = gzip_member(&Archive::of(Flavour::Gnu, &files).cut());
+            [signatures, index.clone()].concat()
+        };
+        for others in [
+            &[][..],
+            &[".SIGN.DSA.mine.rsa.pub", ".SIGN.RSA.other.rsa.pub"],
+        ] {
+            let opened = open_signed_index(&signed(others, &signature), &keys).unwrap();
+            assert_eq!(opened.index_text, b"P:a\nV:1\n\n");
+            assert_eq!(opened.description, b"some words");
+            assert_eq!(opened.algorithm, algorithm);
+            assert_eq!(opened.key_name, "mine.rsa.pub");
+            assert_eq!(opened.fingerprint, key.fingerprint());
+        }
+        // The first signature by a known key counts, whatever the others say.
+        let first = ".SIGN.RSA.mine.rsa.pub";
+        open_signed_index(&signed(&[first], &signature), &keys).unwrap_err();
+        open_signed_index(&signed(&[], &signature[1..]), &keys).unwrap_err();
+    }
+
     openssl(&["genrsa", "-out", "small", "1024"]);
     let small = openssl(&["rsa", "-in", "small", "-pubout"]);
     assert_eq!(

@@ -1,0 +1,148 @@
+//! The opening of a signed index.
+
+use std::io::{self, Read};
+
+use super::{
+    MemberError, PREFIX, Signature, SignatureAlgorithm, SignatureError, SmallMember, verify,
+};
+use crate::digest::Sha256;
+use crate::entry::EntryKind;
+use crate::gzip::{self, Member};
+use crate::key::Keyring;
+use crate::limits::{MAX_INDEX, MAX_SIGNATURE_MEMBERS};
+use crate::tar::{self, TarError};
+
+/// An index whose signature holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedIndex {
+    /// The repository's description of itself, such as `v3.20.3-12-gabcdef`.
+    pub description: Vec<u8>,
+    /// The `APKINDEX` file.
+    pub index_text: Vec<u8>,
+    /// The file name of the key that signed it.
+    pub key_name: String,
+    /// That key's fingerprint.
+    pub fingerprint: Sha256,
+    /// How it was signed.
+    pub algorithm: SignatureAlgorithm,
+}
+
+/// Why an `APKINDEX.tar.gz` is not taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IndexFileError {
+    /// The signature member cannot be read.
+    #[error("the index's signature cannot be read")]
+    SignatureMember(#[source] MemberError),
+    /// The index is not vouched for.
+    #[error("the index cannot be trusted")]
+    Signature(#[source] SignatureError),
+    /// The index's own archive cannot be read.
+    #[error("the index's archive cannot be read")]
+    Tar(#[source] TarError),
+    /// A file inside cannot be read, or the archive is over [`MAX_INDEX`].
+    #[error("the index's content cannot be read")]
+    Content(#[source] io::Error),
+    /// A file stands there twice.
+    #[error("the index's archive holds two files `{0}`")]
+    Twice(&'static str),
+    /// There is no `APKINDEX` inside.
+    #[error("the index's archive holds no file `APKINDEX`")]
+    NoIndex,
+}
+
+/// Opens an `APKINDEX.tar.gz` with the keys that are trusted.
+///
+/// Nothing behind the signature is so much as inflated before it was checked.
+pub fn open_signed_index(bytes: &[u8], keys: &Keyring) -> Result<SignedIndex, IndexFileError> {
+    let (signatures, signed) =
+        leading_signatures(bytes).map_err(IndexFileError::SignatureMember)?;
+    let vouched = verify(&signatures, keys, signed).map_err(IndexFileError::Signature)?;
+
+    let (description, index_text) = read_index(signed)?;
+    Ok(SignedIndex {
+        description,
+        index_text,
+        key_name: vouched.signature.key_name.clone(),
+        fingerprint: vouched.key.fingerprint(),
+        algorithm: vouched.signature.algorithm,
+    })
+}
+
+/// An index that nobody vouches for: to look at, and for nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UncheckedIndex {
+    /// The repository's description of itself.
+    pub description: Vec<u8>,
+    /// The `APKINDEX` file.
+    pub index_text: Vec<u8>,
+    /// The signatures it has, of which none was checked.
+    pub signatures: Vec<Signature>,
+}
+
+/// Opens an `APKINDEX.tar.gz` to show what is in it. What a bake uses goes through
+/// [`open_signed_index`].
+pub fn open_unchecked_index(bytes: &[u8]) -> Result<UncheckedIndex, IndexFileError> {
+    let (signatures, signed) =
+        leading_signatures(bytes).map_err(IndexFileError::SignatureMember)?;
+    let (description, index_text) = read_index(signed)?;
+    Ok(UncheckedIndex {
+        description,
+        index_text,
+        signatures,
+    })
+}
+
+/// Returns the description and the index in what a signature covers.
+fn read_index(signed: &[u8]) -> Result<(Vec<u8>, Vec<u8>), IndexFileError> {
+    let content = gzip::Reader::new(signed).take(MAX_INDEX);
+    let mut archive = tar::Reader::new(io::BufReader::with_capacity(64 << 10, content));
+    let mut description = None;
+    let mut index = None;
+    while let Some(entry) = archive.next().map_err(IndexFileError::Tar)? {
+        let (slot, name) = match entry.path.as_bytes() {
+            b"DESCRIPTION" => (&mut description, "DESCRIPTION"),
+            b"APKINDEX" => (&mut index, "APKINDEX"),
+            _ => continue,
+        };
+        if entry.kind != EntryKind::File {
+            continue;
+        }
+        let mut text = Vec::new();
+        archive
+            .read_to_end(&mut text)
+            .map_err(IndexFileError::Content)?;
+        if slot.replace(text).is_some() {
+            return Err(IndexFileError::Twice(name));
+        }
+    }
+    let index = index.ok_or(IndexFileError::NoIndex)?;
+    Ok((description.unwrap_or_default(), index))
+}
+
+/// Reads the signature members at the front of `bytes` and returns what stands behind them.
+fn leading_signatures(bytes: &[u8]) -> Result<(Vec<Signature>, &[u8]), MemberError> {
+    let mut signatures = Vec::new();
+    let mut rest = bytes;
+    for _ in 0..MAX_SIGNATURE_MEMBERS {
+        if !begins_with_signature(rest)? {
+            return Ok((signatures, rest));
+        }
+        let mut behind = rest;
+        match SmallMember::read(&mut behind)?.signatures()? {
+            Some(more) => signatures.extend(more),
+            None => return Ok((signatures, rest)),
+        }
+        rest = behind;
+    }
+    Err(MemberError::TooManyMembers)
+}
+
+/// Says whether the first file of the first member is a signature, from its first header alone:
+/// an index without one may be of any size, and is not to be called too large but unsigned.
+fn begins_with_signature(bytes: &[u8]) -> Result<bool, MemberError> {
+    let first = tar::Reader::new(Member::new(bytes, ()))
+        .next()
+        .map_err(MemberError::Tar)?;
+    Ok(first.is_some_and(|entry| entry.path.as_bytes().starts_with(PREFIX)))
+}
