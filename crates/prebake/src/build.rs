@@ -10,6 +10,7 @@ use prebake_image::{ImageError, tar_gz};
 
 use crate::arch::{self, Arch};
 use crate::bake::{Bake, Baked};
+use crate::choose::{MAX_BASE_BYTES, file_name};
 use crate::context::Context;
 use crate::error::Error;
 use crate::lock::{Lock, LockedRootfs};
@@ -17,7 +18,7 @@ use crate::output_file::OutputFile;
 use crate::recipe::{Format, Output, Recipe};
 use crate::reporter::Stage;
 use crate::template::Values;
-use crate::update::{self, LockState, MAX_BASE_BYTES, Upgrade};
+use crate::update::{self, LockState, Upgrade};
 use crate::world;
 
 /// How to build.
@@ -168,14 +169,14 @@ fn fetch(
             size: Some(locked.base.size),
             sha256: Some(locked.base.sha256),
             limit: MAX_BASE_BYTES,
-            ..Wanted::new(update::file_name(&locked.base.url), locked.base.url.clone())
+            ..Wanted::new(file_name(&locked.base.url), locked.base.url.clone())
         });
         wishes.extend(locked.packages().map(|package| Wanted {
             urls: recipe.everywhere(&package.url),
             size: Some(package.size),
             sha256: Some(package.sha256),
             limit: package.size,
-            ..Wanted::new(update::file_name(&package.url), package.url.clone())
+            ..Wanted::new(file_name(&package.url), package.url.clone())
         }));
     }
     let mut fetched = context

@@ -124,6 +124,14 @@ pub enum Error {
         /// What it should have.
         expected: String,
     },
+    /// Packages are to stay at the versions of an index that is no longer to be had.
+    #[error("the locked index `{url}` is needed to hold packages at their versions, and is gone")]
+    LockedIndexGone {
+        /// Where it was.
+        url: String,
+        /// What there is instead.
+        source: FetchError,
+    },
     /// The packages cannot be merged into one tree.
     #[error("failed to merge the packages for {arch}")]
     Merge {
@@ -145,6 +153,8 @@ pub enum Error {
     Unsatisfiable {
         /// For which architecture.
         arch: Arch,
+        /// Whether packages were held at the versions of the lock.
+        held: bool,
         /// Why.
         source: Box<SolveError>,
     },
@@ -265,7 +275,7 @@ impl Error {
                 _ => ErrorKind::Network,
             },
             Self::Cache(_) | Self::Write { .. } => ErrorKind::Write,
-            Self::Network(_) => ErrorKind::Network,
+            Self::Network(_) | Self::LockedIndexGone { .. } => ErrorKind::Network,
             Self::Index { .. }
             | Self::IndexText { .. }
             | Self::Base { .. }
@@ -311,6 +321,13 @@ impl Error {
                 }
                 _ => Vec::new(),
             },
+            Self::Unsatisfiable { held: true, .. } => hint(
+                "packages of the lock were held at their versions; `prebake lock --upgrade` moves \
+                 on to what the mirrors have now",
+            ),
+            Self::LockedIndexGone { .. } => {
+                hint("`prebake lock --upgrade` moves everything on to what the mirrors have now")
+            }
             Self::NoLock(_) => hint("run `prebake lock` and commit what it writes"),
             Self::NotCurrent { .. } => hint("run `prebake lock`, and commit what it writes"),
             Self::Identity { .. } => hint(

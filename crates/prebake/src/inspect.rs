@@ -16,8 +16,8 @@ use prebake_apk::tar;
 use crate::blobs::READ_BUFFER;
 use crate::error::Error;
 use crate::host_file;
+use crate::repositories::MAX_INDEX_BYTES;
 use crate::rootfs_file::RootfsFile;
-use crate::update::MAX_INDEX_BYTES;
 
 /// What a file is and what is in it.
 #[derive(Debug)]

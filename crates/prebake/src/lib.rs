@@ -10,6 +10,7 @@ pub mod arch;
 mod bake;
 mod blobs;
 mod build;
+mod choose;
 mod context;
 pub mod document;
 mod error;
@@ -22,6 +23,7 @@ pub mod output_file;
 mod places;
 pub mod recipe;
 mod reporter;
+mod repositories;
 mod rootfs_file;
 pub mod template;
 mod update;
@@ -34,15 +36,16 @@ use std::path::Path;
 pub use prebake_fetch::{Cancel, Origin, Progress, Silent};
 
 pub use self::build::{BuildOptions, Built, BuiltOutput, SkippedScript, build, select_arches};
+pub use self::choose::MAX_BASE_BYTES;
 pub use self::context::{Context, HostOptions};
 pub use self::error::{Error, ErrorKind};
 pub use self::keys::is_alpine;
 use self::output_file::OutputFile;
 pub use self::reporter::{Reporter, Stage};
+pub use self::repositories::MAX_INDEX_BYTES;
 pub use self::rootfs_file::RootfsFile;
 pub use self::update::{
-    Change, LockState, Locked, MAX_BASE_BYTES, MAX_INDEX_BYTES, Upgrade, check_lock, read_lock,
-    read_lock_file, update_lock,
+    Change, LockState, Locked, Upgrade, check_lock, read_lock, read_lock_file, update_lock,
 };
 
 /// Writes a whole file, which appears under its name when all of it is on the disk.

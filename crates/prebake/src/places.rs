@@ -1,7 +1,6 @@
 //! Where the inputs of a recipe are: URLs, and the other mirrors that have the same.
 
 use crate::arch::Arch;
-use crate::document::At;
 use crate::error::Error;
 use crate::recipe::{Recipe, Repository, TrustedKey};
 use crate::template::{Template, Values, branch};
@@ -42,11 +41,7 @@ impl Recipe {
     }
 
     /// Returns the URL of the base for `arch`.
-    ///
-    /// A base that nothing pins yet is taken on the word of whoever serves it, and brings the
-    /// keys that everything else is checked with; so it must come through a channel that nobody
-    /// in between can change.
-    pub(crate) fn base_url(&self, arch: Arch, pinned: bool) -> Result<String, Error> {
+    pub(crate) fn base_url(&self, arch: Arch) -> Result<String, Error> {
         let values = Values {
             name: &self.name,
             release: self.release(),
@@ -54,38 +49,36 @@ impl Recipe {
         };
         if let Some(url) = &self.base.url {
             let fail = |message: String| {
-                self.problem(
-                    url.span.clone(),
-                    message,
-                    Some("add `release` to [base]".to_owned()),
-                )
+                let hint = Some("add `release` to [base]".to_owned());
+                self.problem(url.span.clone(), message, hint)
             };
             let template = Template::parse(&url.value).map_err(|error| fail(error.to_string()))?;
-            return template.expand(&values).map_err(|_| {
-                fail("the URL names the release, which is not given".to_owned()).into()
-            });
+            let expanded = template.expand(&values);
+            let missing = "the URL names the release, which is not given".to_owned();
+            return expanded.map_err(|_| fail(missing).into());
         }
-        let Some(release) = &self.base.release else {
+        let Some(release) = self.release() else {
             let message = "`[base]` has neither `release` nor `url`".to_owned();
             return Err(self.problem(0..0, message, None).into());
         };
         let mirror = self.mirrors.first().map_or("", String::as_str);
-        if !pinned && is_changeable(mirror) {
-            return Err(self.unpinned(release, arch));
-        }
-        let branch = branch(&release.value);
-        let release = &release.value;
-        Ok(format!(
-            "{mirror}/{branch}/releases/{arch}/alpine-minirootfs-{release}-{arch}.tar.gz"
-        ))
+        let branch = branch(release);
+        let file = format!("alpine-minirootfs-{release}-{arch}.tar.gz");
+        Ok(format!("{mirror}/{branch}/releases/{arch}/{file}"))
     }
 
-    fn unpinned(&self, release: &At<String>, arch: Arch) -> Error {
+    /// Refuses a base with nothing to check it by that would come from where somebody in between
+    /// could change it: it brings the keys that everything else is checked with.
+    pub(crate) fn refuse_changeable(&self, url: &str, arch: Arch) -> Result<(), Error> {
+        if !is_changeable(url) && !self.everywhere(url).iter().any(|url| is_changeable(url)) {
+            return Ok(());
+        }
+        let span = self.base.release.as_ref().or(self.base.url.as_ref());
+        let span = span.map_or(0..0, |at| at.span.clone());
         let message =
             format!("the base for {arch} would come over plain HTTP with nothing to check it by");
-        let hint = "use an `https://` mirror, or name its `sha256` in [base]".to_owned();
-        self.problem(release.span.clone(), message, Some(hint))
-            .into()
+        let hint = "use `https://` mirrors, or name its `sha256` in [base]".to_owned();
+        Err(self.problem(span, message, Some(hint)).into())
     }
 
     /// Returns the repositories for `arch`, in order of preference.

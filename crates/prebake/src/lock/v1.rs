@@ -16,7 +16,8 @@ const ROOTFS: &[&str] = &["arch", "release", "identity", "base", "index", "packa
 const BASE: &[&str] = &["url", "size", "sha256"];
 const INDEX: &[&str] = &["url", "description", "size", "sha256", "key"];
 const PACKAGE: &[&str] = &[
-    "name", "version", "tag", "remove", "url", "size", "sha256", "identity", "key",
+    "name", "version", "tag", "remove", "retag", "url", "size", "sha256", "identity", "key",
+    "index",
 ];
 
 /// The number that stands in the file. A reader that knows only this one refuses any other.

@@ -1,0 +1,341 @@
+//! Locks one architecture: base, indexes, packages, and the identity of what comes of them.
+
+use prebake_apk::digest::Sha256;
+use prebake_apk::index::{Index, Stanza};
+use prebake_apk::installed;
+use prebake_apk::package::Package;
+use prebake_fetch::{Blob, Kind as FetchKind, Wanted};
+use prebake_rootfs::merge::Base;
+use prebake_solve::{ChangeKind, Repository, Request, Solution, Source, solve};
+
+use crate::arch::Arch;
+use crate::bake::Bake;
+use crate::context::Context;
+use crate::error::Error;
+use crate::lock::{LockedBase, LockedPackage, LockedRootfs, Step};
+use crate::places::Place;
+use crate::recipe::Recipe;
+use crate::reporter::Stage;
+use crate::repositories::{Moment, Opened, Repositories};
+use crate::update::Upgrade;
+use crate::world;
+
+/// The largest base that is taken, in bytes. Alpine's are under 5 MB.
+pub const MAX_BASE_BYTES: u64 = 1 << 30;
+
+/// What is asked for one architecture.
+pub(crate) struct Chooser<'a> {
+    pub(crate) recipe: &'a Recipe,
+    pub(crate) arch: Arch,
+    /// What the previous lock says of it.
+    pub(crate) before: Option<&'a LockedRootfs>,
+    pub(crate) upgrade: &'a Upgrade,
+    pub(crate) context: &'a Context,
+}
+
+/// What was chosen, with every file that it takes.
+struct Chosen {
+    indexes: Vec<Opened>,
+    steps: Vec<Step>,
+    blobs: Vec<Blob>,
+}
+
+impl Chooser<'_> {
+    /// Chooses, fetches and merges all of it; the merge is what checks the files.
+    pub(crate) fn choose(&self) -> Result<LockedRootfs, Error> {
+        let (recipe, arch, context) = (self.recipe, self.arch, self.context);
+        context.reporter.stage(&Stage::Base(arch));
+        let (base, blob) = self.base()?;
+        let (mut bake, facts) = Bake::begin(arch, &base, &blob, context)?;
+        let chosen = self.packages(&facts, &base)?;
+        context.reporter.stage(&Stage::Merging(arch));
+        bake.apply(&chosen.steps, &chosen.blobs)?;
+        let world = world::combine(recipe, &facts)?;
+        let mut baked = bake.finish(recipe, &world)?;
+        context.reporter.stage(&Stage::Writing(arch));
+        let written = prebake_image::tar::identity(&baked.tree, &mut baked.blobs);
+        let written = written.map_err(|source| Error::Image {
+            path: recipe.lock_path(),
+            source,
+        })?;
+        let release = facts
+            .release
+            .or_else(|| recipe.release().map(str::to_owned));
+        let indexes = chosen.indexes.into_iter().map(|opened| opened.locked);
+        Ok(LockedRootfs {
+            arch,
+            release,
+            identity: written.identity,
+            base,
+            indexes: indexes.collect(),
+            steps: chosen.steps,
+        })
+    }
+
+    /// Fetches the base: by its hash where the recipe or the previous lock has one.
+    fn base(&self) -> Result<(LockedBase, Blob), Error> {
+        let pins = &self.recipe.base.sha256;
+        let pin = pins.iter().find(|(arch, _)| *arch == self.arch);
+        let pin = pin.map(|(_, sha256)| *sha256);
+        let url = self.recipe.base_url(self.arch)?;
+        // A release's base never changes under its URL, so the first lock's word stands.
+        let before = self.before.map(|before| &before.base);
+        let before = before.filter(|before| before.url == url);
+        let pin = pin.or_else(|| before.map(|before| before.sha256));
+        if pin.is_none() {
+            self.recipe.refuse_changeable(&url, self.arch)?;
+        }
+        let wanted = Wanted {
+            urls: self.recipe.everywhere(&url),
+            sha256: pin,
+            limit: MAX_BASE_BYTES,
+            ..Wanted::new(file_name(&url), url.clone())
+        };
+        let fetched = self.context.fetch(&[wanted])?.into_iter().next();
+        let blob = fetched
+            .map(|fetched| fetched.blob)
+            .ok_or(Error::Interrupted)?;
+        let (size, sha256) = (blob.size(), blob.sha256());
+        Ok((LockedBase { url, size, sha256 }, blob))
+    }
+
+    /// Chooses and fetches the packages, from the indexes that fit how far the lock may move.
+    fn packages(&self, facts: &Base, base: &LockedBase) -> Result<Chosen, Error> {
+        let places = self.recipe.places(self.arch)?;
+        let repositories = Repositories {
+            recipe: self.recipe,
+            places: &places,
+            before: self.before,
+            base: facts,
+            context: self.context,
+        };
+        let installed = Index::parse(facts.installed.clone());
+        let installed = installed.map_err(|source| Error::IndexText {
+            url: format!("{}, lib/apk/db/installed", base.url),
+            source,
+        })?;
+        // Adding to a recipe must not move what it had: the locked indexes first, and where they
+        // or what they name are gone the current ones, with what is locked held.
+        let moments: &[Moment<'_>] = match (self.before, self.upgrade) {
+            (None, _) | (_, Upgrade::All) => &[Moment::Current],
+            (_, Upgrade::Only(names)) => &[Moment::Held(names)],
+            (_, Upgrade::Keep) => &[Moment::Locked, Moment::Held(&[])],
+        };
+        for moment in moments {
+            self.context.reporter.stage(&Stage::Indexes(self.arch));
+            let Some(indexes) = repositories.open(*moment)? else {
+                continue;
+            };
+            self.context.reporter.stage(&Stage::Choosing(self.arch));
+            let is_held = *moment != Moment::Current;
+            let solution = self.solve(&places, &indexes, facts, &installed, is_held)?;
+            let plan = plan(&solution, &places, &indexes, &installed);
+            self.context.reporter.stage(&Stage::Fetching);
+            let blobs = match self.fetch(&plan) {
+                Err(Error::Fetch(error))
+                    if *moment == Moment::Locked && error.kind() == FetchKind::NotFound =>
+                {
+                    continue;
+                }
+                other => other?,
+            };
+            let steps = steps(plan, &blobs)?;
+            return Ok(Chosen {
+                indexes,
+                steps,
+                blobs,
+            });
+        }
+        Err(Error::Interrupted)
+    }
+
+    fn solve(
+        &self,
+        places: &[Place<'_>],
+        opened: &[Opened],
+        base: &Base,
+        installed: &Index,
+        held: bool,
+    ) -> Result<Solution, Error> {
+        let dialect = world::dialect(base);
+        let own = world::of_base(base);
+        let world = world::of(self.recipe, &own, dialect)?;
+        let repositories = opened.iter().zip(places).map(|(opened, place)| Repository {
+            index: &opened.index,
+            tag: place.tag,
+        });
+        let repositories: Vec<_> = repositories.collect();
+        let request = Request {
+            world: &world,
+            repositories: &repositories,
+            installed: Some(installed),
+            dialect,
+            architectures: &[self.arch.name()],
+            upgrade: false,
+        };
+        solve(&request).map_err(|source| Error::Unsatisfiable {
+            arch: self.arch,
+            held,
+            source: Box::new(source),
+        })
+    }
+
+    /// Fetches what is planned: by its hash where the previous lock has it.
+    fn fetch(&self, plan: &[Planned<'_>]) -> Result<Vec<Blob>, Error> {
+        let mut wishes = Vec::new();
+        for planned in plan {
+            let Planned::Fetch { stanza, url, .. } = planned else {
+                continue;
+            };
+            let mut locked = self.before.iter().flat_map(|before| before.packages());
+            let before =
+                locked.find(|package| package.identity == stanza.identity() && package.url == *url);
+            wishes.push(Wanted {
+                urls: self.recipe.everywhere(url),
+                size: Some(stanza.size()),
+                sha256: before.map(|before| before.sha256),
+                limit: stanza.size(),
+                ..Wanted::new(file_name(url), url.clone())
+            });
+        }
+        let fetched = self.context.fetch(&wishes)?;
+        Ok(fetched.into_iter().map(|fetched| fetched.blob).collect())
+    }
+}
+
+/// What is to be done, before the files that it takes are there.
+enum Planned<'i> {
+    /// A package is to be fetched and installed.
+    Fetch {
+        /// What the index says of it.
+        stanza: Stanza<'i>,
+        /// Where it is.
+        url: String,
+        /// The fingerprint of the index's key.
+        key: Sha256,
+        /// The tag that it is pinned by.
+        tag: Option<String>,
+    },
+    /// Something that takes no file.
+    Done(Step),
+}
+
+/// Reads off a solution what is to be done.
+fn plan<'i>(
+    solution: &Solution,
+    places: &[Place<'_>],
+    opened: &'i [Opened],
+    installed: &Index,
+) -> Vec<Planned<'i>> {
+    let mut plan = Vec::new();
+    for change in &solution.changes {
+        let tag = change.tag.and_then(|tag| solution.tags.get(tag)).cloned();
+        let old = change
+            .installed
+            .and_then(|position| installed.get(position));
+        let old = old.map(|old| (old.name().to_owned(), old.version().to_owned()));
+        match (change.kind, change.package, old) {
+            (ChangeKind::Remove, _, Some((name, version))) => {
+                plan.push(Planned::Done(Step::Remove { name, version }));
+            }
+            (ChangeKind::Retag, _, Some((name, version))) => {
+                plan.push(Planned::Done(Step::Retag { name, version, tag }));
+            }
+            (
+                _,
+                Some(Source::Repository {
+                    repository,
+                    position,
+                }),
+                _,
+            ) => {
+                let opened = opened.get(repository);
+                let stanza = opened.and_then(|opened| opened.index.get(position));
+                if let (Some(place), Some(opened), Some(stanza)) =
+                    (places.get(repository), opened, stanza)
+                {
+                    let url = place.package(stanza.name(), stanza.version());
+                    let key = opened.locked.key;
+                    plan.push(Planned::Fetch {
+                        stanza,
+                        url,
+                        key,
+                        tag,
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+    plan
+}
+
+/// Returns the lock's steps; `blobs` are the files of those that install, in their order.
+fn steps(plan: Vec<Planned<'_>>, blobs: &[Blob]) -> Result<Vec<Step>, Error> {
+    let mut blobs = blobs.iter();
+    let mut steps = Vec::with_capacity(plan.len());
+    for planned in plan {
+        steps.push(match planned {
+            Planned::Done(step) => step,
+            Planned::Fetch {
+                stanza,
+                url,
+                key,
+                tag,
+            } => {
+                let Some(blob) = blobs.next() else { break };
+                let locked = LockedPackage {
+                    name: stanza.name().to_owned(),
+                    version: stanza.version().to_owned(),
+                    url,
+                    size: blob.size(),
+                    sha256: blob.sha256(),
+                    identity: stanza.identity(),
+                    key,
+                    tag,
+                    index_stanza: None,
+                };
+                let index_stanza = unusual_stanza(&locked, &stanza, blob)?;
+                Step::Install(LockedPackage {
+                    index_stanza,
+                    ..locked
+                })
+            }
+        });
+    }
+    Ok(steps)
+}
+
+/// Returns the index's own words about a package where they are not just what the package says
+/// of itself, as they nearly always are: the apk database gets the index's.
+fn unusual_stanza(
+    locked: &LockedPackage,
+    stanza: &Stanza<'_>,
+    blob: &Blob,
+) -> Result<Option<String>, Error> {
+    let file = blob.open_verified().map_err(Error::Cache)?;
+    let package = Package::open(std::io::BufReader::new(file));
+    let package = package.map_err(|source| Error::Package {
+        package: format!("{}-{}", locked.name, locked.version),
+        url: locked.url.clone(),
+        source,
+    })?;
+    let own = installed::Stanza::from_package(package.info(), package.identity(), locked.size);
+    let said = installed::Stanza::parse(stanza.text().as_bytes());
+    let same = said.is_some_and(|said| {
+        // What an index never says comes from the package in either case.
+        let replaces = own.replaces.clone();
+        let replaces_priority = own.replaces_priority;
+        own == installed::Stanza {
+            replaces,
+            replaces_priority,
+            ..said
+        }
+    });
+    Ok((!same).then(|| stanza.text().to_owned()))
+}
+
+/// Returns the last part of a URL.
+pub(crate) fn file_name(url: &str) -> &str {
+    url.rsplit('/').next().unwrap_or(url)
+}

@@ -1,0 +1,200 @@
+//! How a lock comes to be, stays, and moves on, over mirrors that change.
+
+#![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use prebake::lock::Lock;
+use prebake::recipe::Recipe;
+use prebake::{
+    BuildOptions, Cancel, Context, Error, ErrorKind, HostOptions, LockState, Silent, Upgrade,
+    build, check_lock, update_lock,
+};
+use prebake_testkit::base::BaseBuilder;
+use prebake_testkit::mirror::MirrorBuilder;
+use prebake_testkit::package::PackageBuilder;
+use tempfile::TempDir;
+
+/// A mirror in a folder that is made over and over, and a recipe beside it.
+struct Kitchen {
+    folder: TempDir,
+}
+
+impl Kitchen {
+    fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Makes the mirror anew with these packages (name, version, dependencies).
+    fn mirror(&self, packages: &[(&str, &str, &[&str])]) {
+        let _ = fs_err::remove_dir_all(self.path("mirror"));
+        let mut mirror = MirrorBuilder::new("v3.99").base(BaseBuilder::new("x86_64", "3.99.0"));
+        for (name, version, depends) in packages {
+            let package = PackageBuilder::new(name, version)
+                .depends(depends.iter().copied())
+                .file(&format!("usr/share/{name}"), version);
+            mirror = mirror.package_for("main", "x86_64", package);
+        }
+        mirror.build_in(&self.path("mirror"));
+    }
+
+    fn recipe(&self, packages: &[&str]) -> Recipe {
+        let url = format!("file://{}", self.path("mirror").display());
+        let text = format!(
+            "name = \"n\"\narch = \"x86_64\"\npackages = {packages:?}\nmirrors = [\"{url}\"]\n\
+             [base]\nrelease = \"3.99.0\"\n\
+             [[repository]]\nurl = \"{url}/v3.99/main\"\nkeys = [\"mirror/keys/{}\"]\n",
+            fs_err::read_dir(self.path("mirror/keys"))
+                .unwrap()
+                .next()
+                .unwrap()
+                .unwrap()
+                .file_name()
+                .display()
+        );
+        fs_err::write(self.path("prebake.toml"), text).unwrap();
+        Recipe::read(&self.path("prebake.toml")).unwrap()
+    }
+
+    fn context(&self) -> Context {
+        Context::open(HostOptions {
+            cache: Some(self.path("cache")),
+            offline: false,
+            threads: NonZeroUsize::MIN,
+            reporter: Box::new(Silent),
+            cancel: Cancel::default(),
+            environment: &|_| None,
+        })
+        .unwrap()
+    }
+
+    fn lock(&self, packages: &[&str], upgrade: &Upgrade) -> (LockState, String) {
+        let locked = update_lock(&self.recipe(packages), upgrade, &self.context()).unwrap();
+        let changes: Vec<_> = locked.changes.iter().map(ToString::to_string).collect();
+        (locked.state, changes.join("; "))
+    }
+}
+
+const OLD: &[(&str, &str, &[&str])] = &[
+    ("a", "1.0-r0", &["lib"]),
+    ("b", "1.0-r0", &["lib"]),
+    ("lib", "1.0-r0", &[]),
+    ("c", "1.0-r0", &[]),
+];
+const NEW: &[(&str, &str, &[&str])] = &[
+    ("a", "2.0-r0", &["lib"]),
+    ("b", "2.0-r0", &["lib"]),
+    ("lib", "2.0-r0", &[]),
+    ("c", "2.0-r0", &[]),
+];
+
+#[test]
+fn a_lock_stays_until_it_is_asked_to_move() {
+    let kitchen = Kitchen::new();
+    kitchen.mirror(OLD);
+    let first = kitchen.lock(&["a"], &Upgrade::Keep);
+    assert_eq!(
+        first,
+        (LockState::Written, "+ lib 1.0-r0; + a 1.0-r0".to_owned())
+    );
+    kitchen.mirror(NEW);
+    assert_eq!(
+        kitchen.lock(&["a"], &Upgrade::Keep),
+        (LockState::Current, String::new())
+    );
+    // The recipe changed, and what it did not change stays. The mirror no longer has the c that
+    // the locked index names, so c is the current one.
+    let added = kitchen.lock(&["a", "c"], &Upgrade::Keep);
+    assert_eq!(added, (LockState::Updated, "+ c 2.0-r0".to_owned()));
+    kitchen.mirror(&[]);
+    let less = kitchen.lock(&["a"], &Upgrade::Keep);
+    assert_eq!(less, (LockState::Updated, "- c 2.0-r0".to_owned()));
+}
+
+#[test]
+fn upgrade_moves_everything_or_what_is_named() {
+    let kitchen = Kitchen::new();
+    kitchen.mirror(OLD);
+    kitchen.lock(&["a", "b"], &Upgrade::Keep);
+    kitchen.mirror(NEW);
+    let only = kitchen.lock(&["a", "b"], &Upgrade::Only(vec!["a".to_owned()]));
+    assert_eq!(
+        only,
+        (LockState::Updated, "~ a 1.0-r0 -> 2.0-r0".to_owned())
+    );
+    let all = kitchen.lock(&["a", "b"], &Upgrade::All);
+    let rest = "~ lib 1.0-r0 -> 2.0-r0; ~ b 1.0-r0 -> 2.0-r0";
+    assert_eq!(all, (LockState::Updated, rest.to_owned()));
+    assert_eq!(
+        kitchen.lock(&["a", "b"], &Upgrade::All),
+        (LockState::Current, String::new())
+    );
+}
+
+#[test]
+fn a_changed_recipe_or_file_is_noticed() {
+    let kitchen = Kitchen::new();
+    kitchen.mirror(OLD);
+    let kind = |result: Result<Lock, Error>| result.map_err(|error| error.kind()).map(|_| ());
+    assert_eq!(
+        kind(check_lock(&kitchen.recipe(&["a"]))),
+        Err(ErrorKind::NotCurrent)
+    );
+    kitchen.lock(&["a"], &Upgrade::Keep);
+    assert_eq!(kind(check_lock(&kitchen.recipe(&["a"]))), Ok(()));
+    assert_eq!(
+        kind(check_lock(&kitchen.recipe(&["b"]))),
+        Err(ErrorKind::NotCurrent)
+    );
+    let path = kitchen.path("prebake.toml");
+    let mut text = fs_err::read_to_string(&path).unwrap();
+    text.push_str("[[file]]\npath = \"/etc/motd\"\nsource = \"motd\"\n");
+    fs_err::write(kitchen.path("motd"), "one").unwrap();
+    fs_err::write(&path, &text).unwrap();
+    let recipe = Recipe::read(&path).unwrap();
+    update_lock(&recipe, &Upgrade::Keep, &kitchen.context()).unwrap();
+    assert_eq!(kind(check_lock(&recipe)), Ok(()));
+    fs_err::write(kitchen.path("motd"), "two").unwrap();
+    assert_eq!(kind(check_lock(&recipe)), Err(ErrorKind::NotCurrent));
+    let options = BuildOptions {
+        locked: true,
+        arches: recipe.arches.clone(),
+    };
+    let built = build(&recipe, &options, &kitchen.context()).map(|_| ());
+    assert_eq!(
+        built.map_err(|error| error.kind()),
+        Err(ErrorKind::NotCurrent)
+    );
+}
+
+#[test]
+fn a_lock_survives_the_name_and_the_outputs_changing() {
+    let kitchen = Kitchen::new();
+    kitchen.mirror(OLD);
+    kitchen.lock(&["a"], &Upgrade::Keep);
+    let path = kitchen.path("prebake.toml");
+    let text = fs_err::read_to_string(&path)
+        .unwrap()
+        .replace("\"n\"", "\"other\"");
+    fs_err::write(
+        &path,
+        format!("{text}[[output]]\npath = \"x/{{arch}}.tgz\"\n"),
+    )
+    .unwrap();
+    let recipe = Recipe::read(&path).unwrap();
+    check_lock(&recipe).unwrap();
+    let options = BuildOptions {
+        locked: true,
+        arches: recipe.arches.clone(),
+    };
+    let built = build(&recipe, &options, &kitchen.context()).unwrap();
+    assert_eq!(built.outputs.len(), 1);
+    assert!(Path::new(&kitchen.path("x/x86_64.tgz")).is_file());
+}
