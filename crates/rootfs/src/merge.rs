@@ -111,12 +111,20 @@ impl Merge {
         &self.tree
     }
 
-    /// Goes on to the next source.
-    fn next_source(&mut self) {
+    /// Goes on to the next source and returns its number.
+    fn next_source(&mut self) -> Result<SourceId, MergeError> {
+        if self.current.is_some() {
+            return Err(MergeError::Order("a change begins within a package"));
+        }
+        let source = SourceId(self.place.source.0.saturating_add(1));
+        if source >= SourceId::GENERATED {
+            return Err(MergeError::Order("a change comes after the recipe's files"));
+        }
         self.place = Place {
-            source: SourceId(self.place.source.0.saturating_add(1)),
+            source,
             position: 0,
         };
+        Ok(source)
     }
 
     /// Goes on to the next entry of the source and returns its place.

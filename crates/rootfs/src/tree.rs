@@ -13,7 +13,8 @@ use prebake_apk::path::GuestPath;
 
 pub use resolve::{MAX_LINKS, ResolveError};
 
-/// Where contents come from: 0 is the base, `n` the `n`-th package that was installed.
+/// Where contents come from: 0 is the base, `n` the `n`-th change, be it a package that came or
+/// one that went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId(pub u32);
 

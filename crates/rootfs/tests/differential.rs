@@ -67,6 +67,33 @@ fn openssh_on_3_13_for_arm() {
     assert!(count > 500, "{count}");
 }
 
+#[test]
+fn the_scripts_that_apk_would_run() {
+    let Some(shared) = oracle::shared() else {
+        return;
+    };
+    let mirror = tempfile::tempdir().unwrap();
+    small_3_19(&shared, mirror.path());
+    let mut bench = on_3_19(&shared, mirror.path());
+    bench.options = vec!["--allow-untrusted"];
+    // All that bring scripts, alone and together, and one that brings none.
+    for (world, count) in [
+        (&["jq"][..], 1),
+        (&["ca-certificates"], 2),
+        (&["coreutils"], 1),
+        (&["dhcpcd"], 2),
+        (&["dhcpcd", "git"], 3),
+        (&["doas"], 1),
+        (&["eudev"], 2),
+        (&["openrc"], 2),
+        (&["tiny-cloud-alpine"], 3),
+        (&["tiny-cloud-nocloud", "eudev", "ca-certificates"], 4),
+    ] {
+        let ran = bench.run(&[&["add"], world].concat()).unwrap();
+        assert_eq!(ran, count, "{world:?}");
+    }
+}
+
 /// Returns the names of all packages in the 3.19 mirror, and a mirror of the same packages whose
 /// index has no others: the real one has 5,443 and apk reads them all on every run.
 fn small_3_19(shared: &Path, into: &Path) -> Vec<String> {

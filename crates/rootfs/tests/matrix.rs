@@ -270,7 +270,7 @@ fn modes_of_directories() {
         Case::new("one leaves")
             .has(a(0o750))
             .has(b(0o711))
-            .told(&["del", "b"]),
+            .told(&["del", "--no-scripts", "b"]),
         Case::new("an upgrade changes it")
             .has(a(0o750))
             .offer(newer("a").member(dir("d", 0o711)).file("d/a", ""))
@@ -683,11 +683,11 @@ fn packages_that_go() {
         Case::new("removal: changed, not protected")
             .has(p("a").file("d/f", "A"))
             .file("d/f", "mine")
-            .told(&["del", "a"]),
+            .told(&["del", "--no-scripts", "a"]),
         Case::new("removal: directories of the base's")
             .with(dir("x", 0o755))
             .has(p("a").without_parents().directory("x/y").file("x/y/f", ""))
-            .told(&["del", "a"]),
+            .told(&["del", "--no-scripts", "a"]),
         Case::new("one goes, one comes")
             .has(p("a").file("d/f", "A").file("d/e/g", ""))
             .offer(p("b").file("d/f", "B"))

@@ -16,7 +16,7 @@ use super::replaces::{self, Verdict};
 use super::report::Script;
 use super::state::{Owned, PackageId};
 use super::{Merge, MergeError};
-use crate::tree::{FileContent, Node, NodeId, NodeKind, Place};
+use crate::tree::{FileContent, Node, NodeId, NodeKind, Place, SourceId};
 
 /// A package that is to be installed.
 #[derive(Clone, Debug)]
@@ -121,11 +121,11 @@ impl Pending {
 
 impl Merge {
     /// Begins a package. If one of its name is installed it takes that one's place.
-    pub fn begin_package(&mut self, package: NewPackage) -> Result<(), MergeError> {
-        if self.current.is_some() {
-            return Err(MergeError::Order("a package begins within another"));
-        }
-        self.next_source();
+    ///
+    /// Returns the number that the handles of its contents must carry: changes count from 1, a
+    /// removal is one too.
+    pub fn begin_package(&mut self, package: NewPackage) -> Result<SourceId, MergeError> {
+        let source = self.next_source()?;
         let old = self.database.find(&package.stanza.name);
         let kinds = match old {
             None => [ScriptKind::PreInstall, ScriptKind::PostInstall],
@@ -147,7 +147,7 @@ impl Merge {
             index: HashMap::new(),
             staged: HashMap::new(),
         });
-        Ok(())
+        Ok(source)
     }
 
     /// Takes an entry of the package that has begun, in the order of its data; `file` is a

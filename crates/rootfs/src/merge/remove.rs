@@ -15,14 +15,11 @@ impl Merge {
     /// Removes an installed package: its files but for changed protected ones, and the
     /// directories that are empty then and of no other package.
     pub fn remove_package(&mut self, name: &[u8]) -> Result<(), MergeError> {
-        if self.current.is_some() {
-            return Err(MergeError::Order("a package is removed within another"));
-        }
+        self.next_source()?;
         let id = self.database.find(name);
         let id = id.ok_or_else(|| MergeError::NotInstalled {
             name: String::from_utf8_lossy(name).into_owned(),
         })?;
-        self.next_source();
         if let Some(installed) = self.database.packages.get(&id) {
             let package = installed.package.stanza.label();
             for kind in [ScriptKind::PreDeinstall, ScriptKind::PostDeinstall] {

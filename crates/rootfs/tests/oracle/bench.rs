@@ -1,10 +1,11 @@
 //! The same done by apk and by us, and what came of it held against each other.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use prebake_apk::path::GuestPath;
 use prebake_apk::world;
-use prebake_rootfs::{Merge, MergeError};
+use prebake_rootfs::{Content, Merge, MergeError, SourceId, Tree};
 
 use super::ours::{self, EPOCH, Lines, Repository};
 use super::root::{Root, copy, scratch, unpack};
@@ -88,7 +89,18 @@ impl Bench {
         }
         // Which world is wanted is apk's decision; how it is written is compared.
         let wanted = world::parse(&root.read("etc/apk/world"));
-        let (tree, _) = merge.finish(&wanted, &self.arch).unwrap();
+        let (tree, report) = merge.finish(&wanted, &self.arch).unwrap();
+        assert_order(&tree);
+        if !arguments.contains(&"--no-scripts") {
+            // apk ran them, so the trees part; that it ran the same ones is what is compared.
+            let scripts = report.scripts.iter();
+            let scripts = scripts.map(|script| format!("{}.{}", script.package, script.kind));
+            let triggers = report.triggers.iter();
+            let triggers = triggers.map(|trigger| format!("{}.trigger", trigger.package));
+            let ours: Vec<_> = scripts.chain(triggers).collect();
+            assert_eq!(ours, outcome.executed, "{arguments:?}");
+            return Ok(ours.len());
+        }
         for path in STAMPED {
             let guest = GuestPath::from_relative(path.as_bytes()).unwrap();
             let own = tree.inline(&guest).unwrap_or_default();
@@ -121,6 +133,30 @@ fn untimed(lines: &mut Lines) {
             *line = fields.join("\t");
         }
     }
+}
+
+/// Checks that a tree is listed so that it can be written: parents first, sources read forwards.
+pub(crate) fn assert_order(tree: &Tree) {
+    let mut listed = HashSet::new();
+    let mut nodes = HashSet::new();
+    let mut read = (SourceId::BASE, 0);
+    for (path, node, id) in tree.in_order() {
+        if let Some(parent) = path.parent() {
+            assert!(
+                listed.contains(&parent),
+                "{path} comes before its directory"
+            );
+        }
+        assert!(listed.insert(path.clone()), "{path} comes twice");
+        let first = nodes.insert(id);
+        if let (true, Some(Content::Source { source, offset })) =
+            (first, node.file().map(|file| &file.content))
+        {
+            assert!((*source, *offset) >= read, "{path} is behind what was read");
+            read = (*source, *offset);
+        }
+    }
+    assert_eq!(listed.len(), tree.len());
 }
 
 /// Says where two texts part.

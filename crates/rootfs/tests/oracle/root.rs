@@ -63,6 +63,8 @@ pub(crate) enum Change {
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) changes: Vec<Change>,
+    /// The scripts it ran: `name-version.kind`.
+    pub(crate) executed: Vec<String>,
     pub(crate) success: bool,
     pub(crate) output: String,
 }
@@ -87,6 +89,11 @@ impl Root {
         );
         Outcome {
             changes: text.lines().filter_map(change).collect(),
+            executed: text
+                .lines()
+                .filter_map(|line| line.strip_prefix("Executing "))
+                .map(str::to_owned)
+                .collect(),
             success: output.status.success(),
             output: text,
         }
