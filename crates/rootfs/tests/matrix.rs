@@ -103,6 +103,11 @@ impl Case {
         fs_err::write(&archive, base.build_tar()).unwrap();
         let keys = mirror.keys();
         let bench = Bench::new(&archive, "x86_64", &mirror.repository("main"), Some(&keys));
+        if arguments.iter().any(|argument| argument.contains('@')) {
+            // All that is pinned comes from the one repository under its tag.
+            let line = format!("@t {}\n", mirror.repository("main").display());
+            fs_err::write(bench.repositories(), line).unwrap();
+        }
         println!("case: {name}");
         match (bench.run(&arguments), refused) {
             (Ok(_), None) => {}
@@ -741,6 +746,12 @@ fn the_database() {
             )
             .add(p("b").replaces(["y"]))
             .add(p("c").directory("d")),
+        Case::new("a repository's tag")
+            .offer(p("a").directory("d").depends(["b"]))
+            .offer(p("b").directory("d"))
+            .offer(p("c").replaces(["x"]))
+            .offer(p("e").directory("d"))
+            .told(&["add", "--no-scripts", "a@t", "c@t", "e@t"]),
         Case::new("a size of 0 hides all").add(
             p("a")
                 .file("d/f", "x")

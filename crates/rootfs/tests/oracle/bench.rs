@@ -47,15 +47,21 @@ impl Bench {
             }
         }
         let line = format!("{}\n", repository.display());
-        fs_err::write(temp.path().join("repositories"), line).unwrap();
-        Self {
+        let bench = Self {
             merge: ours::base(base),
             repository: Repository::open(&repository.join(arch)),
             arch: arch.to_owned(),
             oracle: super::shared().unwrap().join("oracle/apk"),
             options: Vec::new(),
             temp,
-        }
+        };
+        fs_err::write(bench.repositories(), line).unwrap();
+        bench
+    }
+
+    /// Returns the file that tells apk of repositories.
+    pub(crate) fn repositories(&self) -> PathBuf {
+        self.temp.path().join("repositories")
     }
 
     /// Has both do the same and compares. Returns how many names were compared, or what apk
@@ -66,7 +72,7 @@ impl Bench {
             path: work.path().join("root"),
             arch: self.arch.clone(),
             keys: self.temp.path().join("keys"),
-            repositories: self.temp.path().join("repositories"),
+            repositories: self.repositories(),
             oracle: self.oracle.clone(),
         };
         copy(&self.temp.path().join("base"), &root.path);

@@ -94,8 +94,8 @@ pub(crate) fn apply(
     for (source, change) in (1..).zip(changes) {
         match change {
             Change::Remove(name) => merge.remove_package(name.as_bytes())?,
-            Change::Install(name, version) | Change::Upgrade(name, version) => {
-                install(merge, repository, source, &format!("{name}-{version}"))?;
+            Change::Install(label, tag) => {
+                install(merge, repository, source, label, tag.as_deref())?;
             }
         }
     }
@@ -107,10 +107,12 @@ fn install(
     repository: &Repository,
     source: u32,
     label: &str,
+    tag: Option<&str>,
 ) -> Result<(), MergeError> {
     let file = fs_err::File::open(repository.folder.join(format!("{label}.apk"))).unwrap();
     let package = Package::open(BufReader::with_capacity(1 << 16, file)).unwrap();
-    let stanza = repository.stanzas[label].clone();
+    let mut stanza = repository.stanzas[label].clone();
+    stanza.repository_tag = tag.map(|tag| tag.as_bytes().to_vec());
     merge.begin_package(NewPackage::new(stanza, package.info(), package.scripts()))?;
     let mut data = package.into_data();
     while let Some(entry) = data.next().unwrap() {

@@ -51,10 +51,8 @@ pub(crate) struct Root {
 /// What apk said it did, in its order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// `name`, `version`.
-    Install(String, String),
-    /// `name`, the new `version`.
-    Upgrade(String, String),
+    /// `name-version`, new or in place of another version; the repository's tag.
+    Install(String, Option<String>),
     /// `name`.
     Remove(String),
 }
@@ -132,13 +130,15 @@ fn change(line: &str) -> Option<Change> {
     let (name, versions) = rest.split_once(" (")?;
     let versions = versions.strip_suffix(')')?;
     let last = versions.rsplit(" -> ").next()?;
-    let (name, last) = (name.to_owned(), last.to_owned());
+    let (name, tag) = match name.split_once('@') {
+        Some((name, tag)) => (name, Some(tag.to_owned())),
+        None => (name, None),
+    };
     match verb {
-        "Installing" => Some(Change::Install(name, last)),
-        "Upgrading" | "Downgrading" | "Reinstalling" | "Replacing" => {
-            Some(Change::Upgrade(name, last))
+        "Installing" | "Upgrading" | "Downgrading" | "Reinstalling" | "Replacing" => {
+            Some(Change::Install(format!("{name}-{last}"), tag))
         }
-        "Purging" => Some(Change::Remove(name)),
+        "Purging" => Some(Change::Remove(name.to_owned())),
         _ => None,
     }
 }
