@@ -318,6 +318,7 @@ mod tests {
                 "remove",
                 "retag",
                 "index",
+                "C:Q1",
                 "P:jq",
             ];
             let mut without = lines.clone();
