@@ -47,6 +47,16 @@ pub(crate) enum Command {
     Lock(LockArguments),
     /// Bake what the lock names and write the outputs
     Build(BuildArguments),
+    /// Add packages to the recipe, or change what it says of them, and lock
+    Add(EditArguments),
+    /// Take packages out of the recipe, and lock
+    Remove(EditArguments),
+    /// Say why a package is in the rootfs: every chain from the world to it
+    Why(WhyArguments),
+    /// Show the recipe's packages and what they need
+    Tree(TreeArguments),
+    /// Hold the lock against what the mirrors have now
+    Outdated(OutdatedArguments),
     /// Show what is in an .apk, an APKINDEX.tar.gz or a rootfs
     Inspect(InspectArguments),
     /// Hold a rootfs against its own apk database and the lock
@@ -59,6 +69,23 @@ pub(crate) struct RecipeArguments {
     /// The recipe, or the folder it is in
     #[arg(default_value = "prebake.toml", value_name = "RECIPE")]
     pub(crate) recipe: PathBuf,
+    #[command(flatten)]
+    pub(crate) host: HostArguments,
+}
+
+/// The same for commands whose own arguments are names of packages.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RecipeOption {
+    /// The recipe, or the folder it is in
+    #[arg(long, default_value = "prebake.toml", value_name = "RECIPE")]
+    pub(crate) recipe: PathBuf,
+    #[command(flatten)]
+    pub(crate) host: HostArguments,
+}
+
+/// What of the host a command may use.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct HostArguments {
     /// Fetch nothing: use the cache alone
     #[arg(long)]
     pub(crate) offline: bool,
@@ -68,6 +95,49 @@ pub(crate) struct RecipeArguments {
     /// Compress with this many threads; changes no output
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
+}
+
+/// Change the recipe's packages
+#[derive(Debug, Args)]
+pub(crate) struct EditArguments {
+    /// Packages, as `apk add` takes them
+    #[arg(required = true, value_name = "PKG")]
+    pub(crate) packages: Vec<String>,
+    #[command(flatten)]
+    pub(crate) recipe: RecipeOption,
+}
+
+/// Say why a package is in the rootfs
+#[derive(Debug, Args)]
+pub(crate) struct WhyArguments {
+    /// The package
+    #[arg(value_name = "PKG")]
+    pub(crate) package: String,
+    /// Only for these architectures of the recipe
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) arch: Vec<String>,
+    #[command(flatten)]
+    pub(crate) recipe: RecipeOption,
+}
+
+/// Show the recipe's packages and what they need
+#[derive(Debug, Args)]
+pub(crate) struct TreeArguments {
+    /// Show what the base's own world asks for as well
+    #[arg(long)]
+    pub(crate) base: bool,
+    /// Only for these architectures of the recipe
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) arch: Vec<String>,
+    #[command(flatten)]
+    pub(crate) recipe: RecipeOption,
+}
+
+/// Hold the lock against what the mirrors have now
+#[derive(Debug, Args)]
+pub(crate) struct OutdatedArguments {
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArguments,
 }
 
 /// Write a recipe to start from

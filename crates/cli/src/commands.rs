@@ -1,7 +1,10 @@
 //! The commands, a file each.
 
 pub(crate) mod build;
+pub(crate) mod edit;
+pub(crate) mod graph;
 pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod lock;
+pub(crate) mod outdated;
 pub(crate) mod verify;

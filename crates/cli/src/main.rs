@@ -26,6 +26,11 @@ fn main() -> ExitCode {
         Command::Init(arguments) => commands::init::run(arguments, &global),
         Command::Lock(arguments) => commands::lock::run(arguments, &global),
         Command::Build(arguments) => commands::build::run(arguments, &global),
+        Command::Add(arguments) => commands::edit::add(arguments, &global),
+        Command::Remove(arguments) => commands::edit::remove(arguments, &global),
+        Command::Why(arguments) => commands::graph::why(arguments, &global),
+        Command::Tree(arguments) => commands::graph::tree(arguments, &global),
+        Command::Outdated(arguments) => commands::outdated::run(arguments, &global),
         Command::Inspect(arguments) => commands::inspect::run(arguments, &global),
         Command::Verify(arguments) => commands::verify::run(arguments, &global),
     };

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use prebake::{Cancel, Context, Error, HostOptions};
 
-use crate::arguments::{Global, RecipeArguments};
+use crate::arguments::{Global, HostArguments};
 use crate::environment;
 use crate::progress::Bars;
 
@@ -12,7 +12,7 @@ use crate::progress::Bars;
 const MAX_DEFAULT_THREADS: usize = 16;
 
 /// Opens the cache, the network and the terminal for a command, and makes Ctrl-C stop it.
-pub(crate) fn open(arguments: &RecipeArguments, global: &Global) -> Result<Context, Error> {
+pub(crate) fn open(arguments: &HostArguments, global: &Global) -> Result<Context, Error> {
     let cancel = Cancel::default();
     let token = cancel.clone();
     // Where no handler can be set the default one ends the process at once, which loses no more

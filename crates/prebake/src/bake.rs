@@ -7,6 +7,7 @@ use prebake_apk::entry::{Entry, EntryKind};
 use prebake_apk::gzip;
 use prebake_apk::installed::Stanza;
 use prebake_apk::package::Package;
+use prebake_apk::path::GuestPath;
 use prebake_apk::tar;
 use prebake_fetch::{Blob, VerifiedBlob};
 use prebake_rootfs::merge::{Base, MAX_INLINE, NewPackage, Owner};
@@ -320,15 +321,16 @@ fn owner(name: &str) -> Owner {
 }
 
 impl Baked {
+    /// Returns the apk database's text.
+    pub(crate) fn installed(&self) -> &[u8] {
+        let path = GuestPath::from_relative(b"lib/apk/db/installed");
+        let text = path.ok().and_then(|path| self.tree.inline(&path));
+        text.unwrap_or_default()
+    }
+
     /// Returns how many packages the apk database has.
     pub(crate) fn packages(&self) -> usize {
-        let path = prebake_apk::path::GuestPath::from_relative(b"lib/apk/db/installed");
-        let text = path
-            .ok()
-            .and_then(|path| self.tree.inline(&path))
-            .unwrap_or_default();
-        text.split(|byte| *byte == b'\n')
-            .filter(|line| line.starts_with(b"P:"))
-            .count()
+        let lines = self.installed().split(|byte| *byte == b'\n');
+        lines.filter(|line| line.starts_with(b"P:")).count()
     }
 }

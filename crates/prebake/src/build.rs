@@ -7,6 +7,7 @@ use prebake_apk::digest::Sha256;
 use prebake_apk::path::GuestPath;
 use prebake_fetch::{Blob, Wanted};
 use prebake_image::{ImageError, tar_gz};
+use prebake_rootfs::merge::Base;
 
 use crate::arch::{self, Arch};
 use crate::bake::{Bake, Baked};
@@ -110,7 +111,7 @@ pub fn build(recipe: &Recipe, options: &BuildOptions, context: &Context) -> Resu
     let blobs = fetch(recipe, &rootfs, context)?;
     let mut outputs = Vec::new();
     for (locked, blobs) in rootfs.into_iter().zip(blobs) {
-        let mut baked = bake(recipe, locked, &blobs, context)?;
+        let (_, mut baked) = bake(recipe, locked, &blobs, context)?;
         for (_, output, path) in paths.iter().filter(|(arch, ..)| *arch == locked.arch) {
             outputs.push(write(output, path.clone(), locked, &mut baked, context)?);
         }
@@ -192,13 +193,25 @@ fn fetch(
     Ok(rootfs.iter().map(take).collect())
 }
 
+/// Fetches, checks and merges what one rootfs of a lock names; returns what the base says of
+/// itself, and the tree.
+pub(crate) fn bake_locked(
+    recipe: &Recipe,
+    locked: &LockedRootfs,
+    context: &Context,
+) -> Result<(Base, Baked), Error> {
+    context.reporter.stage(&Stage::Fetching);
+    let blobs = fetch(recipe, &[locked], context)?;
+    bake(recipe, locked, &blobs.concat(), context)
+}
+
 /// Checks and merges the inputs of one rootfs.
 fn bake(
     recipe: &Recipe,
     locked: &LockedRootfs,
     blobs: &[Blob],
     context: &Context,
-) -> Result<Baked, Error> {
+) -> Result<(Base, Baked), Error> {
     context.reporter.stage(&Stage::Merging(locked.arch));
     let Some((base, packages)) = blobs.split_first() else {
         return Err(Error::Interrupted);
@@ -206,7 +219,8 @@ fn bake(
     let (mut bake, facts) = Bake::begin(locked.arch, &locked.base, base, context)?;
     bake.apply(&locked.steps, packages)?;
     let world = world::combine(recipe, &facts)?;
-    bake.finish(recipe, &world)
+    let baked = bake.finish(recipe, &world)?;
+    Ok((facts, baked))
 }
 
 fn write(

@@ -169,6 +169,32 @@ pub enum Error {
         /// What changed.
         reason: String,
     },
+    /// A text on the command line is no world entry.
+    #[error("{message}")]
+    BadEntry {
+        /// What is wrong with it.
+        message: String,
+        /// What to write.
+        hint: &'static str,
+    },
+    /// A package is to go from the recipe, which does not name it.
+    #[error("the recipe does not name `{name}`")]
+    NotAsked {
+        /// The package.
+        name: String,
+        /// One that the recipe names, if it is near.
+        near: Option<String>,
+    },
+    /// A package is asked about that is not in the rootfs.
+    #[error("there is no package `{name}` in the rootfs for {arch}")]
+    NoSuchPackage {
+        /// The package.
+        name: String,
+        /// For which architecture.
+        arch: Arch,
+        /// One that is there, if it is near.
+        near: Option<String>,
+    },
     /// Somebody asked for an architecture that the recipe does not have.
     #[error("the recipe is not for `{arch}` but for {known}")]
     NotInRecipe {
@@ -265,9 +291,12 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Document(_) | Self::Key { .. } => ErrorKind::Recipe,
-            Self::ReadFile { .. } | Self::NotKnown { .. } | Self::NotInRecipe { .. } => {
-                ErrorKind::Recipe
-            }
+            Self::ReadFile { .. }
+            | Self::NotKnown { .. }
+            | Self::NotInRecipe { .. }
+            | Self::BadEntry { .. }
+            | Self::NotAsked { .. }
+            | Self::NoSuchPackage { .. } => ErrorKind::Recipe,
             Self::Fetch(error) => match error.kind() {
                 FetchKind::Integrity => ErrorKind::Integrity,
                 FetchKind::Cache => ErrorKind::Write,
@@ -327,6 +356,15 @@ impl Error {
             ),
             Self::LockedIndexGone { .. } => {
                 hint("`prebake lock --upgrade` moves everything on to what the mirrors have now")
+            }
+            Self::BadEntry { hint: text, .. } => hint(text),
+            Self::NotAsked {
+                near: Some(near), ..
+            }
+            | Self::NoSuchPackage {
+                near: Some(near), ..
+            } => {
+                vec![format!("did you mean `{near}`?")]
             }
             Self::NoLock(_) => hint("run `prebake lock` and commit what it writes"),
             Self::NotCurrent { .. } => hint("run `prebake lock`, and commit what it writes"),

@@ -14,7 +14,7 @@ const SCRIPTS_SHOWN: usize = 20;
 pub(crate) fn run(arguments: &BuildArguments, global: &Global) -> Result<u8, Error> {
     let recipe = Recipe::read(&arguments.recipe.recipe)?;
     let arches = prebake::select_arches(&recipe, &arguments.arch)?;
-    let context = session::open(&arguments.recipe, global)?;
+    let context = session::open(&arguments.recipe.host, global)?;
     let options = BuildOptions {
         locked: arguments.locked,
         arches,

@@ -1,8 +1,8 @@
 //! `prebake lock`: choose the packages and write the lock.
 
 use prebake::recipe::Recipe;
-use prebake::{Error, LockState, Upgrade};
-use serde_json::json;
+use prebake::{Change, Error, LockState, Upgrade};
+use serde_json::{Value, json};
 
 use crate::arguments::{Global, LockArguments};
 use crate::{exit_code, output, session};
@@ -23,7 +23,7 @@ pub(crate) fn run(arguments: &LockArguments, global: &Global) -> Result<u8, Erro
         Some(packages) if packages.is_empty() => Upgrade::All,
         Some(packages) => Upgrade::Only(packages.clone()),
     };
-    let context = session::open(&arguments.recipe, global)?;
+    let context = session::open(&arguments.recipe.host, global)?;
     let locked = prebake::update_lock(&recipe, &upgrade, &context)?;
     drop(context);
     let path = recipe.lock_path();
@@ -31,12 +31,7 @@ pub(crate) fn run(arguments: &LockArguments, global: &Global) -> Result<u8, Erro
         output::json(&json!({
             "lock": path.display().to_string(),
             "changed": locked.state != LockState::Current,
-            "changes": locked.changes.iter().map(|change| json!({
-                "arch": change.arch.name(),
-                "package": change.package,
-                "from": change.from,
-                "to": change.to,
-            })).collect::<Vec<_>>(),
+            "changes": changes_json(&locked.changes),
             "rootfs": locked.lock.rootfs.iter().map(|rootfs| json!({
                 "arch": rootfs.arch.name(),
                 "identity": rootfs.identity.to_string(),
@@ -49,9 +44,7 @@ pub(crate) fn run(arguments: &LockArguments, global: &Global) -> Result<u8, Erro
     }
     output::line(&path.display().to_string());
     if !global.quiet {
-        for change in &locked.changes {
-            output::notice(&format!("{:>10}  {change}", change.arch));
-        }
+        tell_changes(&locked.changes);
         output::notice(match locked.state {
             LockState::Current => {
                 "the lock is current; `--upgrade` moves on to what the mirrors have now"
@@ -61,4 +54,24 @@ pub(crate) fn run(arguments: &LockArguments, global: &Global) -> Result<u8, Erro
         });
     }
     Ok(exit_code::SUCCESS)
+}
+
+/// Returns how a lock changed, for scripts.
+pub(crate) fn changes_json(changes: &[Change]) -> Value {
+    let change = |change: &Change| {
+        json!({
+            "arch": change.arch.name(),
+            "package": change.package,
+            "from": change.from,
+            "to": change.to,
+        })
+    };
+    changes.iter().map(change).collect()
+}
+
+/// Tells people how a lock changed.
+pub(crate) fn tell_changes(changes: &[Change]) {
+    for change in changes {
+        output::notice(&format!("{:>10}  {change}", change.arch));
+    }
 }
