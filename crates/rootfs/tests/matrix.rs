@@ -351,6 +351,10 @@ fn kinds_over_kinds() {
         Case::new("through a package's link")
             .add(p("a").directory("usr/lib").symlink("q", "usr/lib"))
             .add(p("b").file("q/x", "")),
+        Case::new("one file by two ways")
+            .add(p("a").directory("usr/lib").symlink("q", "usr/lib"))
+            .add(p("b").file("usr/lib/x", "B"))
+            .add(p("c").file("q/x", "C")),
         Case::new("a link and a directory in one package")
             .add(
                 p("a")
@@ -665,10 +669,6 @@ fn packages_that_go() {
                     .file("d/f", "Z2")
                     .replaces(["a<2"]),
             )
-            .upgraded(),
-        Case::new("upgrade: a file moves through a link")
-            .has(p("a").directory("q"))
-            .offer(newer("a").file("usr/lib/x", "A2"))
             .upgraded(),
         Case::new("upgrade: hard links go")
             .has(p("a").file("d/f", "A").hardlink("d/g", "d/f"))

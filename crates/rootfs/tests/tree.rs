@@ -8,6 +8,7 @@ use prebake_apk::digest::Sha1;
 use prebake_apk::entry::{Device, Entry, EntryKind};
 use prebake_apk::installed::Stanza;
 use prebake_apk::path::GuestPath;
+use prebake_apk::version::Dialect;
 use prebake_rootfs::merge::{NewPackage, Owner};
 use prebake_rootfs::tree::FileContent;
 use prebake_rootfs::{Merge, MergeError, Tree};
@@ -119,6 +120,42 @@ fn links_never_leave_the_root() {
     base(&mut merge, "abs/two", EntryKind::File).unwrap();
     assert!(merge.tree().get(&path("e/one")).is_some());
     assert!(merge.tree().get(&path("e/two")).is_some());
+}
+
+/// As apk 2.14.4 does it, and as apk 3 is said to.
+#[test]
+fn a_file_that_moves_through_a_link() {
+    let database = b"C:Q1qKcZ+j23xssAXmgQhkOO8dHnbWw=\nP:a\nV:1\nF:q\nR:x\n\n";
+    for (dialect, left) in [(Dialect::V2, false), (Dialect::V3, true)] {
+        let mut merge = Merge::new(0);
+        base(&mut merge, "usr/lib/x", EntryKind::File).unwrap();
+        base(&mut merge, "q", symlink("usr/lib")).unwrap();
+        let file = entry("lib/apk/db/installed", EntryKind::File, 0o644);
+        let content = FileContent::inline(&database[..]);
+        merge.base_entry(file, Some(content)).unwrap();
+        merge.base_done().unwrap();
+        merge.set_dialect(dialect);
+        let mut stanza = Stanza::new(Sha1::new([2; 20]), b"a".to_vec(), b"2".to_vec());
+        stanza.installed_size = 1;
+        let package = NewPackage {
+            stanza,
+            scripts: Vec::new(),
+            triggers: Vec::new(),
+        };
+        merge.begin_package(package).unwrap();
+        for (name, kind) in [
+            ("usr", EntryKind::Directory),
+            ("usr/lib", EntryKind::Directory),
+            ("usr/lib/x", EntryKind::File),
+        ] {
+            let file = (kind == EntryKind::File).then(|| FileContent::inline(&b"new"[..]));
+            merge.package_entry(entry(name, kind, 0o755), file).unwrap();
+        }
+        merge.end_package().unwrap();
+        let (tree, report) = merge.finish(&[], "x86_64").unwrap();
+        assert_eq!(tree.get(&path("usr/lib/x")).is_some(), left, "{dialect:?}");
+        assert_eq!(report.warnings.is_empty(), left, "{dialect:?}");
+    }
 }
 
 #[test]

@@ -110,6 +110,11 @@ impl Merge {
                 self.report.new_files.push(name.clone());
             }
         }
+        if name != path && self.database.owner(&name).is_some() && self.tree.get(&name).is_some() {
+            self.report.warnings.push(format!(
+                "{package} brings {path}, which is {name} of another package by a link"
+            ));
+        }
         self.tree.link(name, file.node, file.place);
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use prebake_apk::package::ScriptKind;
 use prebake_apk::path::GuestPath;
+use prebake_apk::version::Dialect;
 
 use super::commit::digest;
 use super::report::Script;
@@ -59,9 +60,22 @@ impl Merge {
                     continue;
                 };
                 let kept = protected && digest(node) != file.checksum;
-                if !(kept || node.is_directory()) {
-                    self.tree.unlink(&name);
+                if kept || node.is_directory() {
+                    continue;
                 }
+                // Through a link the file may be another package's by another name. apk 2.14
+                // does not notice, apk 3 does.
+                let other = Some(&name).filter(|name| **name != path);
+                let other = other.and_then(|name| self.database.owner(name)).is_some();
+                if other && self.dialect == Dialect::V3 {
+                    continue;
+                }
+                if other {
+                    self.report.warnings.push(format!(
+                        "{path} is gone, and with it {name}, which is the same file to apk 2.14"
+                    ));
+                }
+                self.tree.unlink(&name);
             }
         }
         let mut left = BTreeSet::new();
