@@ -32,7 +32,6 @@ pub(crate) struct Bake<'c> {
     arch: Arch,
     merge: Merge,
     blobs: Blobs,
-    next: u32,
     /// The newest time among the inputs, in seconds since 1970: what is made here gets it.
     epoch: i64,
     context: &'c Context,
@@ -58,7 +57,6 @@ impl<'c> Bake<'c> {
             arch,
             merge: Merge::new(0),
             blobs: Blobs::default(),
-            next: 1,
             epoch: 0,
             context,
         };
@@ -123,8 +121,6 @@ impl<'c> Bake<'c> {
                     self.merged(retagged)?;
                 }
                 Step::Remove { name, .. } => {
-                    // A removal has a number among the sources, and no file.
-                    self.next += 1;
                     let removed = self.merge.remove_package(name.as_bytes());
                     self.merged(removed)?;
                 }
@@ -144,8 +140,6 @@ impl<'c> Bake<'c> {
         };
         let package = Package::open(file).map_err(fail)?;
         let info = package.info();
-        let source = SourceId(self.next);
-        self.next += 1;
         expect(
             locked,
             "the identity",
@@ -164,7 +158,7 @@ impl<'c> Bake<'c> {
         let new = NewPackage::new(stanza, info, package.scripts());
         let is_empty = new.stanza.installed_size == 0;
         let begun = self.merge.begin_package(new);
-        self.merged(begun)?;
+        let source = self.merged(begun)?;
         let mut data = package.into_data();
         while let Some(entry) = data.next().map_err(fail)? {
             self.context.alive()?;
