@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         Command::Inspect(arguments) => commands::inspect::run(arguments, &global),
         Command::Verify(arguments) => commands::verify::run(arguments, &global),
     };
+    let result = result.and_then(|code| output::take_failure().map_or(Ok(code), Err));
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => ExitCode::from(fail(&error, global.json)),

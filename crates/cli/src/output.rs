@@ -1,26 +1,47 @@
 //! Results on standard output, and what people are told beside them.
 
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
 use prebake::Error;
 use serde_json::{Value, json};
 
 use crate::diagnostic;
 
+/// The first failure to print, kept until the command is done: what it did counts all the same.
+static FAILED: Mutex<Option<io::Error>> = Mutex::new(None);
+
 /// Prints `value` as the command's result.
-#[expect(clippy::print_stdout, reason = "standard output is for data")]
 pub(crate) fn json(value: &Value) {
-    println!("{value:#}");
+    text(&format!("{value:#}\n"));
 }
 
 /// Prints a line of the command's result.
-#[expect(clippy::print_stdout, reason = "standard output is for data")]
 pub(crate) fn line(text: &str) {
-    println!("{text}");
+    self::text(&format!("{text}\n"));
 }
 
 /// Prints lines of the command's result.
-#[expect(clippy::print_stdout, reason = "standard output is for data")]
 pub(crate) fn text(text: &str) {
-    print!("{text}");
+    let mut failed = FAILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if failed.is_none() {
+        *failed = io::stdout().lock().write_all(text.as_bytes()).err();
+    }
+}
+
+/// Returns the failure to print the result, if there was one that matters. A reader that has seen
+/// enough, as `head` has, is none.
+pub(crate) fn take_failure() -> Option<Error> {
+    let mut failed = FAILED.lock().unwrap_or_else(PoisonError::into_inner);
+    let flushed = io::stdout().lock().flush().err();
+    let error = failed.take().or(flushed)?;
+    let matters = error.kind() != io::ErrorKind::BrokenPipe;
+    let path = PathBuf::from("standard output");
+    matters.then_some(Error::Write {
+        path,
+        source: error,
+    })
 }
 
 /// Tells people something that is no data.
