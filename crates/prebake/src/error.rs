@@ -290,8 +290,9 @@ impl Error {
     /// Returns what sort of failure this is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Document(_) | Self::Key { .. } => ErrorKind::Recipe,
-            Self::ReadFile { .. }
+            Self::Document(_)
+            | Self::Key { .. }
+            | Self::ReadFile { .. }
             | Self::NotKnown { .. }
             | Self::NotInRecipe { .. }
             | Self::BadEntry { .. }

@@ -36,37 +36,11 @@ pub(crate) fn why(arguments: &WhyArguments, global: &Global) -> Result<u8, Error
 fn show_why(graph: &Graph, package: usize, chains: &[Vec<Link>]) {
     output::line(&format!("{} ({})", label(graph, package), graph.arch));
     for chain in chains {
-        let mut line = String::from("  ");
-        for (step, link) in chain.iter().enumerate() {
-            let root = graph
-                .roots
-                .iter()
-                .find(|root| root.entry == link.dependency);
-            line.push_str(&match (step, link.install_if) {
-                (0, _) => match root.filter(|root| root.in_recipe) {
-                    Some(_) => "the recipe".to_owned(),
-                    None => "the base's world".to_owned(),
-                },
-                (_, true) => " makes come".to_owned(),
-                (_, false) => " needs".to_owned(),
-            });
-            if step == 0 {
-                line.push_str(" asks for");
-            }
-            let name = graph
-                .packages
-                .get(link.package)
-                .map_or("", |node| &node.name);
-            if link.dependency == name {
-                line.push_str(&format!(" {name}"));
-            } else {
-                line.push_str(&format!(" {} = {name}", link.dependency));
-            }
-            if step + 1 < chain.len() {
-                line.push_str(&format!(", {name}"));
-            }
-        }
-        output::line(&line);
+        let steps = chain
+            .iter()
+            .enumerate()
+            .map(|(step, link)| chain_step(graph, chain, step, link));
+        output::line(&format!("  {}", steps.collect::<Vec<_>>().join(", ")));
     }
     if chains.is_empty() {
         output::line("  nothing asks for it: the base brought it");
@@ -74,6 +48,37 @@ fn show_why(graph: &Graph, package: usize, chains: &[Vec<Link>]) {
         output::line(&format!(
             "  and more: the first {MAX_CHAINS} chains are shown"
         ));
+    }
+}
+
+/// Returns one step of a chain in words: who asks, for what, and which package that is.
+fn chain_step(graph: &Graph, chain: &[Link], step: usize, link: &Link) -> String {
+    let name = |package: usize| graph.packages.get(package).map_or("", |node| &node.name);
+    let before = step.checked_sub(1).and_then(|before| chain.get(before));
+    let asks = match before {
+        Some(before) if link.install_if => format!("{} makes come", name(before.package)),
+        Some(before) => format!("{} needs", name(before.package)),
+        None => {
+            let root = graph
+                .roots
+                .iter()
+                .find(|root| root.entry == link.dependency);
+            let own = root.is_some_and(|root| root.in_recipe);
+            format!(
+                "{} asks for",
+                if own {
+                    "the recipe"
+                } else {
+                    "the base's world"
+                }
+            )
+        }
+    };
+    let package = name(link.package);
+    if link.dependency == package {
+        format!("{asks} {package}")
+    } else {
+        format!("{asks} {} = {package}", link.dependency)
     }
 }
 
