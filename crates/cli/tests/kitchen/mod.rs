@@ -24,24 +24,24 @@ const NOT_INHERITED: [&str; 12] = [
 
 /// A folder with a recipe and a cache. It goes when this is dropped.
 #[derive(Debug)]
-pub struct Kitchen {
+pub(crate) struct Kitchen {
     folder: TempDir,
 }
 
 /// What a run of `prebake` came to.
 #[derive(Clone, Debug)]
-pub struct Output {
+pub(crate) struct Output {
     /// The exit code; `None` where a signal ended it.
-    pub code: Option<i32>,
+    pub(crate) code: Option<i32>,
     /// What it wrote to standard output.
-    pub stdout: String,
+    pub(crate) stdout: String,
     /// What it wrote to standard error.
-    pub stderr: String,
+    pub(crate) stderr: String,
 }
 
 impl Kitchen {
     /// Returns a kitchen whose `prebake.toml` is `recipe`.
-    pub fn new(recipe: &str) -> Self {
+    pub(crate) fn new(recipe: &str) -> Self {
         let folder = TempDir::with_prefix("prebake-kitchen-").expect("a temporary folder");
         let kitchen = Self { folder };
         kitchen.write("prebake.toml", recipe);
@@ -49,12 +49,12 @@ impl Kitchen {
     }
 
     /// Returns the path of `name` in the kitchen: `prebake.lock`, `cache`, an output …
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Writes a file, and the folders it lies in.
-    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         let path = self.path(name);
         let parent = path.parent().expect("it lies in the kitchen");
         fs_err::create_dir_all(parent).expect("the kitchen's folders can be made");
@@ -62,12 +62,12 @@ impl Kitchen {
     }
 
     /// Returns the command `prebake ARGUMENTS…`, in this folder and with its own cache.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         self.started_by(&[], arguments)
     }
 
     /// Returns the same command as the last arguments of another program, `setpriv` or `sh`.
-    pub fn started_by(&self, starter: &[&str], arguments: &[&str]) -> Command {
+    pub(crate) fn started_by(&self, starter: &[&str], arguments: &[&str]) -> Command {
         let mut words = starter.iter().map(OsStr::new).collect::<Vec<_>>();
         words.push(Path::new(env!("CARGO_BIN_EXE_prebake")).as_os_str());
         words.extend(arguments.iter().map(OsStr::new));
@@ -81,14 +81,14 @@ impl Kitchen {
     }
 
     /// Runs `prebake ARGUMENTS…`.
-    pub fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         Output::of(&mut self.command(arguments))
     }
 }
 
 impl Output {
     /// Runs `command` to its end.
-    pub fn of(command: &mut Command) -> Self {
+    pub(crate) fn of(command: &mut Command) -> Self {
         let output = command.output();
         let output = output.unwrap_or_else(|error| panic!("{command:?} cannot run: {error}"));
         Self {
@@ -100,7 +100,7 @@ impl Output {
 
     /// Checks the exit code, and returns this.
     #[track_caller]
-    pub fn expect(&self, code: i32) -> &Self {
+    pub(crate) fn expect(&self, code: i32) -> &Self {
         assert_eq!(
             self.code,
             Some(code),
