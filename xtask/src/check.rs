@@ -41,6 +41,20 @@ pub(crate) fn check(judges: Judges) -> Result<(), String> {
     step("docs", doc)
 }
 
+/// Runs the benchmarks in a release build of this very program.
+pub(crate) fn bench() -> Result<(), String> {
+    let arguments = [
+        "run",
+        "--release",
+        "--quiet",
+        "--package",
+        "xtask",
+        "--",
+        "bench-run",
+    ];
+    step("bench", cargo(&arguments))
+}
+
 fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments);

@@ -1,5 +1,6 @@
 //! What developers run: `cargo xtask check`, `ci` and `quickstart`.
 
+mod bench;
 mod check;
 mod quickstart;
 
@@ -8,6 +9,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask check       format, clippy, tests, docs
 cargo xtask ci          the same, with every outside judge required
+cargo xtask bench       prebake against its peers, in one run
 cargo xtask quickstart  bake the example recipe and say what was done
 ";
 
@@ -17,6 +19,9 @@ fn main() -> ExitCode {
     let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["check"] => check::check(check::Judges::Optional),
         ["ci"] => check::check(check::Judges::Required),
+        ["bench"] => check::bench(),
+        ["bench-run"] => bench::run(),
+        ["bench-child", ..] => bench::child(&arguments[1..]),
         ["quickstart"] => quickstart::run(),
         _ => {
             eprint!("{USAGE}");
