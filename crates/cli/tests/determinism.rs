@@ -7,7 +7,7 @@ mod kitchen;
 
 use std::path::Path;
 
-use bakes::{BAKES, Mirror, OUTPUT};
+use bakes::{BAKES, Bake, Mirror, OUTPUT};
 use kitchen::{Kitchen, Output};
 use prebake_testkit::base::BaseBuilder;
 use prebake_testkit::http::Server;
@@ -112,17 +112,28 @@ fn bake(kitchen: Kitchen, circumstances: &Circumstances<'_>) -> Baked {
 
 #[test]
 fn circumstances_change_nothing() {
-    let test = "circumstances_change_nothing";
+    check_under("circumstances_change_nothing", &BAKES[0], &CIRCUMSTANCES);
+}
+
+/// The larger the tree, the more blocks the threads share out.
+#[test]
+fn threads_change_nothing_of_a_larger_tree() {
+    let test = "threads_change_nothing_of_a_larger_tree";
+    check_under(test, &BAKES[1], &CIRCUMSTANCES[..4]);
+}
+
+/// Bakes real packages under each of the circumstances and holds each bake against the first.
+fn check_under(test: &str, recipe: &Bake, circumstances: &[Circumstances<'_>]) {
     let Some(mirror) = Mirror::serve(test) else {
         return;
     };
-    // The second is large enough for many blocks of compression.
-    for recipe in &BAKES[..2] {
-        let [first, rest @ ..] = &CIRCUMSTANCES;
-        let first = bake(recipe.kitchen(&mirror), first);
-        for circumstances in rest {
-            let other = bake(recipe.kitchen(&mirror), circumstances);
-            first.assert_same(test, &[OUTPUT], &other, &format!("{circumstances:?}"));
+    let mut first: Option<Baked> = None;
+    for circumstances in circumstances {
+        let baked = bake(recipe.kitchen(&mirror), circumstances);
+        if let Some(first) = &first {
+            first.assert_same(test, &[OUTPUT], &baked, &format!("{circumstances:?}"));
+        } else {
+            first = Some(baked);
         }
     }
 }
