@@ -1,9 +1,21 @@
 //! Files that appear whole or not at all.
 
+use std::fs::TryLockError;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use fs_err::OpenOptions;
 use tempfile::NamedTempFile;
+
+/// How the name of a file that is being written begins …
+const PART_PREFIX: &str = ".prebake-";
+
+/// … and how it ends.
+const PART_SUFFIX: &str = ".part";
+
+/// How often a new name is tried while other runs take the files for left-overs. Each try loses
+/// only to a run that looks at the folder in the instant between a file's making and its locking.
+const TRIES: usize = 16;
 
 /// A file being written beside its final name. Dropped before [`OutputFile::commit`], it leaves
 /// nothing behind and whatever stood under that name stays as it was.
@@ -14,7 +26,8 @@ pub struct OutputFile {
 }
 
 impl OutputFile {
-    /// Begins a file that is to be `path`; its folder is made where there is none.
+    /// Begins a file that is to be `path`; its folder is made where there is none. What a run that
+    /// was killed left there is removed.
     pub fn create(path: &Path) -> io::Result<Self> {
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -27,15 +40,8 @@ impl OutputFile {
                 "there is a folder of that name",
             ));
         }
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".prebake-").suffix(".part");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            // A temporary file is its owner's alone; an output is for everyone the umask allows.
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
-        }
-        let part = builder.tempfile_in(folder)?;
+        sweep(folder);
+        let part = begin(folder)?;
         Ok(Self {
             part: BufWriter::with_capacity(1 << 18, part),
             path: path.to_owned(),
@@ -61,6 +67,55 @@ impl Write for OutputFile {
 
     fn flush(&mut self) -> io::Result<()> {
         self.part.flush()
+    }
+}
+
+/// Makes a temporary file in `folder` and locks it, so that a [`sweep`] of another run leaves it
+/// alone. Where locks do not work nobody else gets one either, so that it is as safe.
+fn begin(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(PART_PREFIX).suffix(PART_SUFFIX);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        // A temporary file is its owner's alone; an output is for everyone the umask allows.
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let mut part = builder.tempfile_in(folder)?;
+    for _ in 0..TRIES {
+        let is_swept = match part.as_file().try_lock() {
+            Ok(()) => !part.path().exists(),
+            Err(TryLockError::WouldBlock) => true,
+            Err(TryLockError::Error(_)) => false,
+        };
+        if !is_swept {
+            break;
+        }
+        part = builder.tempfile_in(folder)?;
+    }
+    Ok(part)
+}
+
+/// Removes the temporary files of runs that were killed: the ones that nobody has locked. Failing
+/// is no harm, they stay for the next run.
+fn sweep(folder: &Path) {
+    let Ok(entries) = fs_err::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let is_part = name
+            .to_str()
+            .is_some_and(|name| name.starts_with(PART_PREFIX) && name.ends_with(PART_SUFFIX));
+        if !is_part || !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            continue;
+        }
+        // Removed while it is locked, so that a run which just made it notices.
+        if let Ok(file) = OpenOptions::new().write(true).open(entry.path())
+            && file.try_lock().is_ok()
+        {
+            drop(fs_err::remove_file(entry.path()));
+        }
     }
 }
 
@@ -97,6 +152,28 @@ mod tests {
         file.commit().unwrap();
         assert_eq!(fs_err::read(&path).unwrap(), b"whole");
         assert_eq!(fs_err::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn left_overs_go_and_what_is_being_written_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let dead = folder.path().join(".prebake-dead.part");
+        fs_err::write(&dead, b"left by a kill").unwrap();
+        let other = folder.path().join(".prebake-notes");
+        fs_err::write(&other, b"somebody else's").unwrap();
+        let mut one = OutputFile::create(&folder.path().join("one")).unwrap();
+        let mut two = OutputFile::create(&folder.path().join("two")).unwrap();
+        assert!(!dead.exists());
+        one.write_all(b"1").unwrap();
+        two.write_all(b"2").unwrap();
+        one.commit().unwrap();
+        two.commit().unwrap();
+        let mut names: Vec<_> = fs_err::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        names.sort();
+        assert_eq!(names, [".prebake-notes", "one", "two"]);
     }
 
     #[test]
