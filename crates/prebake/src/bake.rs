@@ -35,6 +35,8 @@ pub(crate) struct Bake<'c> {
     /// The newest time among the inputs, in seconds since 1970: what is made here gets it.
     epoch: i64,
     context: &'c Context,
+    /// Who says what the packages are to be: the index while a lock is made, then the lock.
+    authority: &'static str,
 }
 
 /// A tree and where its contents are.
@@ -52,6 +54,7 @@ impl<'c> Bake<'c> {
         locked: &LockedBase,
         blob: &Blob,
         context: &'c Context,
+        authority: &'static str,
     ) -> Result<(Self, Base), Error> {
         let mut bake = Self {
             arch,
@@ -59,6 +62,7 @@ impl<'c> Bake<'c> {
             blobs: Blobs::default(),
             epoch: 0,
             context,
+            authority,
         };
         let file = open(&locked.url, blob, locked.size, &locked.sha256)?;
         let fail = |source| Error::Base {
@@ -106,6 +110,26 @@ impl<'c> Bake<'c> {
         })
     }
 
+    /// Holds a property of a package against what is known of it.
+    fn expect(
+        &self,
+        locked: &LockedPackage,
+        what: &'static str,
+        found: String,
+        expected: String,
+    ) -> Result<(), Error> {
+        if found == expected {
+            return Ok(());
+        }
+        Err(Error::Mismatch {
+            input: locked.url.clone(),
+            what,
+            found,
+            authority: self.authority,
+            expected,
+        })
+    }
+
     /// Takes every step; `blobs` are the files of those that install, in their order.
     pub(crate) fn apply(&mut self, steps: &[Step], blobs: &[Blob]) -> Result<(), Error> {
         let mut blobs = blobs.iter();
@@ -140,19 +164,14 @@ impl<'c> Bake<'c> {
         };
         let package = Package::open(file).map_err(fail)?;
         let info = package.info();
+        let expect = |what, found, expected| self.expect(locked, what, found, expected);
         expect(
-            locked,
             "the identity",
             package.identity().to_apk(),
             locked.identity.to_apk(),
         )?;
-        expect(locked, "the name", info.name.clone(), locked.name.clone())?;
-        expect(
-            locked,
-            "the version",
-            info.version.clone(),
-            locked.version.clone(),
-        )?;
+        expect("the name", info.name.clone(), locked.name.clone())?;
+        expect("the version", info.version.clone(), locked.version.clone())?;
         let stanza = stanza(locked, &package);
         self.epoch = self.epoch.max(info.build_date);
         let new = NewPackage::new(stanza, info, package.scripts());
@@ -240,25 +259,6 @@ fn open(
         ));
     }
     Ok(BufReader::with_capacity(READ_BUFFER, file))
-}
-
-fn expect(
-    locked: &LockedPackage,
-    what: &'static str,
-    found: String,
-    expected: String,
-) -> Result<(), Error> {
-    if found == expected {
-        return Ok(());
-    }
-    let input = locked.url.clone();
-    Err(Error::Mismatch {
-        input,
-        what,
-        found,
-        authority: "the index",
-        expected,
-    })
 }
 
 /// Returns the fields that the apk database will have of a package.

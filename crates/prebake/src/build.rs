@@ -216,7 +216,7 @@ fn bake(
     let Some((base, packages)) = blobs.split_first() else {
         return Err(Error::Interrupted);
     };
-    let (mut bake, facts) = Bake::begin(locked.arch, &locked.base, base, context)?;
+    let (mut bake, facts) = Bake::begin(locked.arch, &locked.base, base, context, "the lock")?;
     bake.apply(&locked.steps, packages)?;
     let world = world::combine(recipe, &facts)?;
     let baked = bake.finish(recipe, &world)?;

@@ -6,7 +6,7 @@ use prebake_apk::installed;
 use prebake_apk::package::Package;
 use prebake_fetch::{Blob, Kind as FetchKind, Wanted};
 use prebake_rootfs::merge::Base;
-use prebake_solve::{ChangeKind, Repository, Request, Solution, Source, solve};
+use prebake_solve::{ChangeKind, Repository, Request, Solution, SolveError, Source, solve};
 
 use crate::arch::Arch;
 use crate::bake::Bake;
@@ -18,7 +18,7 @@ use crate::recipe::Recipe;
 use crate::reporter::Stage;
 use crate::repositories::{Moment, Opened, Repositories};
 use crate::update::Upgrade;
-use crate::world;
+use crate::{unsatisfiable, world};
 
 /// The largest base that is taken, in bytes. Alpine's are under 5 MB.
 pub const MAX_BASE_BYTES: u64 = 1 << 30;
@@ -46,7 +46,7 @@ impl Chooser<'_> {
         let (recipe, arch, context) = (self.recipe, self.arch, self.context);
         context.reporter.stage(&Stage::Base(arch));
         let (base, blob) = self.base()?;
-        let (mut bake, facts) = Bake::begin(arch, &base, &blob, context)?;
+        let (mut bake, facts) = Bake::begin(arch, &base, &blob, context, "the index")?;
         let chosen = self.packages(&facts, &base)?;
         context.reporter.stage(&Stage::Merging(arch));
         bake.apply(&chosen.steps, &chosen.blobs)?;
@@ -175,6 +175,10 @@ impl Chooser<'_> {
         };
         solve(&request).map_err(|source| Error::Unsatisfiable {
             arch: self.arch,
+            reasons: match &source {
+                SolveError::Unsatisfiable(_) => unsatisfiable::reasons(&request),
+                _ => Vec::new(),
+            },
             held,
             source: Box::new(source),
         })

@@ -6,7 +6,9 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use prebake_fetch::{Cache, Cancel, Fetched, Fetcher, Network, Options, Proxies, Wanted};
+use prebake_fetch::{
+    Cache, Cancel, FetchError, Fetched, Fetcher, Network, Options, Proxies, Wanted,
+};
 
 use crate::error::Error;
 use crate::reporter::Reporter;
@@ -84,7 +86,10 @@ impl Context {
         self.alive()?;
         self.fetcher
             .fetch(wanted, self.reporter.as_ref())
-            .map_err(Error::Fetch)
+            .map_err(|error| match error {
+                FetchError::Cancelled => Error::Interrupted,
+                error => Error::Fetch(error),
+            })
     }
 
     /// Fails where somebody asked to stop.

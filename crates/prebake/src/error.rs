@@ -1,5 +1,6 @@
 //! What can go wrong between a recipe and its outputs.
 
+use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -149,10 +150,15 @@ pub enum Error {
         source: MergeError,
     },
     /// No choice of packages is what the recipe asks for.
-    #[error("no choice of packages for {arch} satisfies the recipe")]
+    #[error(
+        "no choice of packages for {arch} satisfies the recipe{}",
+        Lines(reasons)
+    )]
     Unsatisfiable {
         /// For which architecture.
         arch: Arch,
+        /// What can be told of the reasons, each in one line; perhaps nothing.
+        reasons: Vec<String>,
         /// Whether packages were held at the versions of the lock.
         held: bool,
         /// Why.
@@ -336,6 +342,10 @@ impl Error {
                      somebody in between; `prebake lock --upgrade` moves on if that is intended",
                 ),
                 FetchKind::Offline => hint("run it once without `--offline`"),
+                FetchKind::Cache => match error {
+                    FetchError::Cache(error) => cache_hints(error),
+                    _ => Vec::new(),
+                },
                 FetchKind::Network => hint("check the network, the proxy variables, and the URL"),
                 _ => Vec::new(),
             },
@@ -349,12 +359,11 @@ impl Error {
                 SignatureError::Unsigned => {
                     hint("an index without a signature is never taken; sign it with `abuild-sign`")
                 }
-                _ => Vec::new(),
+                _ => hint(
+                    "the index was changed on its way, or the key of that name is another one: \
+                     try another mirror, and compare the key files",
+                ),
             },
-            Self::Unsatisfiable { held: true, .. } => hint(
-                "packages of the lock were held at their versions; `prebake lock --upgrade` moves \
-                 on to what the mirrors have now",
-            ),
             Self::LockedIndexGone { .. } => {
                 hint("`prebake lock --upgrade` moves everything on to what the mirrors have now")
             }
@@ -370,14 +379,88 @@ impl Error {
             Self::NoLock(_) => hint("run `prebake lock` and commit what it writes"),
             Self::NotCurrent { .. } => hint("run `prebake lock`, and commit what it writes"),
             Self::Identity { .. } => hint(
-                "the inputs are the lock's, so another version of prebake wrote it: run \
-                 `prebake lock --upgrade` with this one, or use that one",
+                "the inputs are the lock's, so the lock was changed, or another version of prebake \
+                 wrote it: take it back from version control, or run `prebake lock --upgrade`",
             ),
+            Self::Write { source, .. }
+            | Self::Image {
+                source: ImageError::Output(source),
+                ..
+            } => write_hints(source),
+            Self::Cache(error) => cache_hints(error),
+            Self::Index { .. }
+            | Self::IndexText { .. }
+            | Self::Base { .. }
+            | Self::BaseContent { .. }
+            | Self::Package { .. }
+            | Self::PackageContent { .. } => hint(
+                "the file is damaged, or was changed on its way: try another mirror, and tell \
+                 whoever keeps this one",
+            ),
+            Self::Mismatch { .. } => hint(
+                "one of the two was changed: take the lock back from version control, or run \
+                 `prebake lock --upgrade` if the change is meant",
+            ),
+            Self::Unsatisfiable { held, .. } => {
+                let change =
+                    "change `packages` or the versions they ask for, or add a [[repository]]";
+                let upgrade = "packages of the lock were held at their versions; `prebake lock \
+                     --upgrade` moves on to what the mirrors have now";
+                let hints = [Some(change), held.then_some(upgrade)];
+                hints.into_iter().flatten().map(str::to_owned).collect()
+            }
+            Self::Network(_) => hint("check the proxy variables"),
             Self::Key { .. } => {
                 hint("a key is a PEM file that begins `-----BEGIN PUBLIC KEY-----`")
             }
             _ => Vec::new(),
         }
+    }
+}
+
+/// Returns what to do where a file could not be written.
+fn write_hints(error: &io::Error) -> Vec<String> {
+    let text = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "make room there, and run it again: nothing is lost"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "allow writing to that folder, or write somewhere else"
+        }
+        io::ErrorKind::IsADirectory
+        | io::ErrorKind::NotADirectory
+        | io::ErrorKind::AlreadyExists => "move away what is there, or write somewhere else",
+        _ => return Vec::new(),
+    };
+    vec![text.to_owned()]
+}
+
+/// Returns what to do where the cache failed.
+fn cache_hints(error: &CacheError) -> Vec<String> {
+    let text = match error {
+        CacheError::Full { .. } => {
+            "make room there, or name another folder by `--cache` or `PREBAKE_CACHE`"
+        }
+        CacheError::Read { .. }
+        | CacheError::Write { .. }
+        | CacheError::ReadOnly { .. }
+        | CacheError::NoHome => {
+            "name a folder that you may write to by `--cache` or `PREBAKE_CACHE`"
+        }
+        CacheError::Damaged { .. } | CacheError::Missing { .. } => {
+            "run it again: what the cache lost is fetched anew"
+        }
+        _ => return Vec::new(),
+    };
+    vec![text.to_owned()]
+}
+
+/// Writes each text on a line of its own, below what stands before.
+struct Lines<'a>(&'a [String]);
+
+impl fmt::Display for Lines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|line| write!(f, "\n  {line}"))
     }
 }
 
