@@ -8,6 +8,8 @@ use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, Na
 use prebake::Error;
 use prebake::document::{DocumentError, Problem};
 
+use crate::output;
+
 /// One problem in a recipe or a lock, drawn with the lines around it.
 #[derive(Debug)]
 struct Drawn<'a> {
@@ -42,13 +44,12 @@ impl Diagnostic for Drawn<'_> {
 }
 
 /// Prints `error` on standard error.
-#[expect(clippy::print_stderr, reason = "errors are for people")]
 pub(crate) fn print(error: &Error) {
     if let Some(document) = error.document() {
-        eprint!("{}", draw(document));
+        output::complain(&draw(document));
         return;
     }
-    eprint!("{}", text(error));
+    output::complain(&text(error));
 }
 
 /// Returns `error` in plain lines: the failure, its causes, and hints.

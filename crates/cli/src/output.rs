@@ -45,9 +45,13 @@ pub(crate) fn take_failure() -> Option<Error> {
 }
 
 /// Tells people something that is no data.
-#[expect(clippy::print_stderr, reason = "notices are for people")]
 pub(crate) fn notice(text: &str) {
-    eprintln!("{text}");
+    complain(&format!("{text}\n"));
+}
+
+/// Writes to standard error. Where nobody listens any more there is nobody to tell that either.
+pub(crate) fn complain(text: &str) {
+    drop(io::stderr().lock().write_all(text.as_bytes()));
 }
 
 /// Prints a failure as the command's result, for scripts that asked for JSON.

@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use prebake::{Origin, Progress, Reporter, Stage};
 
 use crate::arguments::Global;
+use crate::output;
 
 /// Draws bars on standard error, or nothing where nobody would see them.
 #[derive(Debug)]
@@ -47,10 +48,9 @@ impl Bars {
     }
 
     /// Prints a line above the bar.
-    #[expect(clippy::print_stderr, reason = "notices are for people")]
     fn say(&self, line: &str) {
         if !self.quiet {
-            self.bar.suspend(|| eprintln!("{line}"));
+            self.bar.suspend(|| output::notice(line));
         }
     }
 }
