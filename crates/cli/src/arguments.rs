@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::io::IsTerminal as _;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -37,6 +38,13 @@ pub(crate) struct Global {
     /// Show no progress bar, also on a terminal
     #[arg(long, global = true)]
     pub(crate) no_progress: bool,
+}
+
+impl Global {
+    /// Says whether a person is there to be told what is no data and no warning.
+    pub(crate) fn is_watched(&self) -> bool {
+        !self.quiet && std::io::stderr().is_terminal()
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -93,7 +101,7 @@ pub(crate) struct HostArguments {
     #[arg(long, value_name = "DIR")]
     pub(crate) cache: Option<PathBuf>,
     /// Compress with this many threads; changes no output
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", env = environment::THREADS, hide_env = true)]
     pub(crate) threads: Option<NonZeroUsize>,
 }
 

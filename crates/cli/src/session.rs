@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use prebake::{Cancel, Context, Error, HostOptions};
 
 use crate::arguments::{Global, HostArguments};
-use crate::environment;
 use crate::progress::Bars;
+use crate::{environment, exit_code};
 
 /// The most threads taken from a machine that nobody gave a number for.
 const MAX_DEFAULT_THREADS: usize = 16;
@@ -17,14 +17,16 @@ pub(crate) fn open(arguments: &HostArguments, global: &Global) -> Result<Context
     let token = cancel.clone();
     // Where no handler can be set the default one ends the process at once, which loses no more
     // than a kill does.
-    let _ = ctrlc::set_handler(move || token.cancel());
-    let threads = arguments
-        .threads
-        .or_else(threads_from_environment)
-        .unwrap_or_else(|| {
-            std::thread::available_parallelism()
-                .map_or(NonZeroUsize::MIN, |found| found.min(most_threads()))
-        });
+    let _ = ctrlc::set_handler(move || {
+        if token.is_cancelled() {
+            leave();
+        }
+        token.cancel();
+    });
+    let threads = arguments.threads.unwrap_or_else(|| {
+        std::thread::available_parallelism()
+            .map_or(NonZeroUsize::MIN, |found| found.min(most_threads()))
+    });
     Context::open(HostOptions {
         cache: arguments.cache.clone(),
         offline: arguments.offline || environment::is_on(environment::OFFLINE),
@@ -39,6 +41,9 @@ fn most_threads() -> NonZeroUsize {
     NonZeroUsize::new(MAX_DEFAULT_THREADS).unwrap_or(NonZeroUsize::MIN)
 }
 
-fn threads_from_environment() -> Option<NonZeroUsize> {
-    std::env::var(environment::THREADS).ok()?.parse().ok()
+/// Ends the process at once, for somebody who asked twice: a name that is being looked up cannot
+/// be interrupted. What is left over is removed by the next start.
+#[expect(clippy::exit, reason = "that is what was asked for")]
+fn leave() -> ! {
+    std::process::exit(i32::from(exit_code::INTERRUPTED))
 }

@@ -13,6 +13,7 @@ use crate::arch::{self, Arch};
 use crate::bake::{Bake, Baked};
 use crate::choose::{MAX_BASE_BYTES, file_name};
 use crate::context::Context;
+use crate::document::nearest;
 use crate::error::Error;
 use crate::lock::{Lock, LockedRootfs};
 use crate::output_file::OutputFile;
@@ -83,6 +84,10 @@ pub fn select_arches(recipe: &Recipe, names: &[String]) -> Result<Vec<Arch>, Err
     for name in names {
         let arch = Arch::from_name(name).filter(|arch| recipe.arches.contains(arch));
         let arch = arch.ok_or_else(|| Error::NotInRecipe {
+            near: Arch::from_alias(name)
+                .filter(|arch| recipe.arches.contains(arch))
+                .map(Arch::name)
+                .or_else(|| nearest(name, recipe.arches.iter().map(|arch| arch.name()))),
             arch: name.clone(),
             known: arch::list(&recipe.arches),
         })?;

@@ -11,6 +11,7 @@ use prebake_solve::{ChangeKind, Repository, Request, Solution, SolveError, Sourc
 use crate::arch::Arch;
 use crate::bake::Bake;
 use crate::context::Context;
+use crate::document::nearest;
 use crate::error::Error;
 use crate::lock::{LockedBase, LockedPackage, LockedRootfs, Step};
 use crate::places::Place;
@@ -102,6 +103,8 @@ impl Chooser<'_> {
     /// Chooses and fetches the packages, from the indexes that fit how far the lock may move.
     fn packages(&self, facts: &Base, base: &LockedBase) -> Result<Chosen, Error> {
         let places = self.recipe.places(self.arch)?;
+        world::check_tags(self.recipe, &places)?;
+        self.check_names(facts)?;
         let repositories = Repositories {
             recipe: self.recipe,
             places: &places,
@@ -121,14 +124,25 @@ impl Chooser<'_> {
             (_, Upgrade::Only(names)) => &[Moment::Held(names)],
             (_, Upgrade::Keep) => &[Moment::Locked, Moment::Held(&[])],
         };
+        let mut unsatisfiable = None;
         for moment in moments {
             self.context.reporter.stage(&Stage::Indexes(self.arch));
-            let Some(indexes) = repositories.open(*moment)? else {
-                continue;
+            let indexes = match (repositories.open(*moment), unsatisfiable.take()) {
+                (Ok(Some(indexes)), _) => indexes,
+                (Ok(None), _) => continue,
+                // The current indexes were only asked because the locked ones did not do.
+                (Err(_), Some(error)) | (Err(error), None) => return Err(error),
             };
             self.context.reporter.stage(&Stage::Choosing(self.arch));
             let is_held = *moment != Moment::Current;
-            let solution = self.solve(&places, &indexes, facts, &installed, is_held)?;
+            let solution = match self.solve(&places, &indexes, facts, &installed, is_held) {
+                // What is asked for may have come to the mirrors since.
+                Err(error @ Error::Unsatisfiable { .. }) if *moment == Moment::Locked => {
+                    unsatisfiable = Some(error);
+                    continue;
+                }
+                other => other?,
+            };
             let plan = plan(&solution, &places, &indexes, &installed);
             self.context.reporter.stage(&Stage::Fetching);
             let blobs = match self.fetch(&plan) {
@@ -147,6 +161,31 @@ impl Chooser<'_> {
             });
         }
         Err(Error::Interrupted)
+    }
+
+    /// Refuses to upgrade what the rootfs does not have.
+    fn check_names(&self, facts: &Base) -> Result<(), Error> {
+        let (Upgrade::Only(names), Some(before)) = (self.upgrade, self.before) else {
+            return Ok(());
+        };
+        let base = Index::parse(facts.installed.clone()).ok();
+        let base = || {
+            base.iter()
+                .flat_map(Index::iter)
+                .map(|package| package.name())
+        };
+        let locked = || before.packages().map(|package| package.name.as_str());
+        for name in names {
+            if !locked().chain(base()).any(|known| known == name) {
+                let near = nearest(name, locked());
+                return Err(Error::NoSuchPackage {
+                    name: name.clone(),
+                    arch: self.arch,
+                    near: near.map(str::to_owned),
+                });
+            }
+        }
+        Ok(())
     }
 
     fn solve(

@@ -208,6 +208,8 @@ pub enum Error {
         arch: String,
         /// What there is.
         known: String,
+        /// What was meant, if that can be guessed.
+        near: Option<&'static str>,
     },
     /// A bake did not give what the lock promises.
     #[error("the rootfs for {arch} has the identity {found}, but the lock says {expected}")]
@@ -333,6 +335,10 @@ impl Error {
         let hint = |text: &str| vec![text.to_owned()];
         match self {
             Self::Fetch(error) => match error.kind() {
+                FetchKind::NotFound if is_base(error) => hint(
+                    "is there such a release for this architecture? Alpine's are listed on its \
+                     mirrors under `releases/`",
+                ),
                 FetchKind::NotFound => hint(
                     "a mirror drops superseded packages within weeks; `prebake lock --upgrade` \
                      moves on to what it has now, `mirrors` in the recipe names others",
@@ -368,6 +374,9 @@ impl Error {
                 hint("`prebake lock --upgrade` moves everything on to what the mirrors have now")
             }
             Self::BadEntry { hint: text, .. } => hint(text),
+            Self::NotInRecipe {
+                near: Some(near), ..
+            } => vec![format!("did you mean `{near}`?")],
             Self::NotAsked {
                 near: Some(near), ..
             }
@@ -415,6 +424,16 @@ impl Error {
             }
             _ => Vec::new(),
         }
+    }
+}
+
+/// Says whether what is not there is a base.
+fn is_base(error: &FetchError) -> bool {
+    match error {
+        FetchError::Failed(failures) => failures
+            .iter()
+            .any(|failure| failure.label.contains("minirootfs")),
+        _ => false,
     }
 }
 

@@ -129,6 +129,19 @@ pub fn inspect(path: &Path) -> Result<Inspection, Error> {
     }
 }
 
+/// Refuses a file that is something else than a rootfs.
+pub(crate) fn expect_rootfs(path: &Path) -> Result<(), Error> {
+    let what = match kind(path)? {
+        Kind::Rootfs => return Ok(()),
+        Kind::Package => "a package, and no rootfs",
+        Kind::Index => "an index, and no rootfs",
+    };
+    Err(Error::NotKnown {
+        path: path.to_owned(),
+        what: what.to_owned(),
+    })
+}
+
 fn read_error(path: &Path, source: io::Error) -> Error {
     Error::ReadFile {
         what: "the file",

@@ -159,11 +159,12 @@ impl Recipe {
         parse::parse(path, text)
     }
 
-    /// Returns the folder that the recipe's relative paths are relative to.
+    /// Returns the folder that the recipe's relative paths are relative to; empty for the working
+    /// directory.
     pub fn folder(&self) -> &Path {
         match self.path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
+            _ => Path::new(""),
         }
     }
 

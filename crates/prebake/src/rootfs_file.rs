@@ -34,6 +34,7 @@ pub struct RootfsFile {
 impl RootfsFile {
     /// Reads all of a rootfs; its contents are hashed and not kept.
     pub fn read(path: &Path) -> Result<Self, Error> {
+        inspect::expect_rootfs(path)?;
         let url = || path.display().to_string();
         let stream = Hashing {
             inner: inspect::inflate(path)?,

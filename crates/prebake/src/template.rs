@@ -110,7 +110,7 @@ impl Template {
 
 /// Returns the branch of a release, as Alpine's mirrors name it: `v3.21` for `3.21.3`, and `edge`
 /// for a snapshot's date.
-pub(crate) fn branch(release: &str) -> String {
+pub fn branch(release: &str) -> String {
     let mut parts = release.split(['.', '_']);
     match (parts.next(), parts.next()) {
         (Some(major), Some(minor)) if major.len() < 8 => format!("v{major}.{minor}"),

@@ -4,7 +4,9 @@ use prebake_apk::dependency::Dependency;
 use prebake_apk::version::Dialect;
 use prebake_rootfs::merge::Base;
 
+use crate::document::nearest;
 use crate::error::Error;
+use crate::places::Place;
 use crate::recipe::Recipe;
 
 /// The longest world entry taken, in bytes.
@@ -24,6 +26,28 @@ pub(crate) fn check_entry(entry: &str) -> Result<&str, String> {
     }
     let dependency = Dependency::parse(entry, Dialect::V3).map_err(|error| error.to_string())?;
     Ok(dependency.name)
+}
+
+/// Refuses a package that is pinned to a tag which no repository of the recipe has.
+pub(crate) fn check_tags(recipe: &Recipe, places: &[Place<'_>]) -> Result<(), Error> {
+    for package in &recipe.packages {
+        let entry = Dependency::parse(&package.value, Dialect::V3);
+        let Some(tag) = entry.ok().and_then(|entry| entry.tag) else {
+            continue;
+        };
+        let tags = || places.iter().filter_map(|place| place.tag);
+        if !tags().any(|known| known == tag) {
+            let hint = nearest(tag, tags()).map_or_else(
+                || format!("add `tag = \"{tag}\"` to a [[repository]]"),
+                |near| format!("did you mean `@{near}`?"),
+            );
+            let message = format!("no [[repository]] has the tag `{tag}`");
+            return Err(recipe
+                .problem(package.span.clone(), message, Some(hint))
+                .into());
+        }
+    }
+    Ok(())
 }
 
 /// Returns the base's world with the recipe's packages, as `apk add` combines them.

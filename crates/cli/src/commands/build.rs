@@ -28,8 +28,13 @@ pub(crate) fn run(arguments: &BuildArguments, global: &Global) -> Result<u8, Err
     for one in &built.outputs {
         output::line(&one.path.display().to_string());
     }
-    if !global.quiet {
+    if global.is_watched() {
         tell(&built);
+    }
+    if !global.quiet {
+        for one in &built.outputs {
+            tell_report(one);
+        }
     }
     Ok(exit_code::SUCCESS)
 }
@@ -49,7 +54,6 @@ fn tell(built: &Built) {
             one.packages,
             one.identity,
         ));
-        tell_report(one);
     }
 }
 

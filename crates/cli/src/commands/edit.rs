@@ -52,7 +52,7 @@ fn run(arguments: &EditArguments, global: &Global, change: Change) -> Result<u8,
             Edit::Unchanged(entry) => format!("= {entry}"),
         });
     }
-    if !global.quiet {
+    if global.is_watched() {
         super::lock::tell_changes(&locked.changes);
     }
     Ok(exit_code::SUCCESS)

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use prebake::output_file::OutputFile;
-use prebake::recipe::{RECIPE_FILE, Recipe};
+use prebake::recipe::{ALPINE_MIRROR, RECIPE_FILE, Recipe};
 use prebake::{Error, write_file};
 use serde_json::json;
 
@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: &InitArguments, global: &Global) -> Result<u8, Erro
         output::json(&json!({ "recipe": path.display().to_string() }));
     } else {
         output::line(&path.display().to_string());
-        if !global.quiet {
+        if global.is_watched() {
             output::notice("next: edit it, then `prebake build`");
         }
     }
@@ -67,7 +67,7 @@ release = {release:?}    # an official Alpine minirootfs
 
 # Repositories instead of the release's own main and community:
 # [[repository]]
-# url = \"https://dl-cdn.alpinelinux.org/alpine/v3.21/main\"
+# url = \"{ALPINE_MIRROR}/{branch}/main\"
 # keys = [\"keys/extra.rsa.pub\"]
 
 # Files of your own, added after the packages:
@@ -81,6 +81,7 @@ path = \"{{name}}-{{release}}-{{arch}}.tar.gz\"
         arch = list(&arguments.arch),
         packages = list(&arguments.packages),
         release = arguments.release,
+        branch = prebake::template::branch(&arguments.release),
     );
     text
 }

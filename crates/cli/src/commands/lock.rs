@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: &LockArguments, global: &Global) -> Result<u8, Erro
         return Ok(exit_code::SUCCESS);
     }
     output::line(&path.display().to_string());
-    if !global.quiet {
+    if global.is_watched() {
         tell_changes(&locked.changes);
         output::notice(match locked.state {
             LockState::Current => {

@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: &OutdatedArguments, global: &Global) -> Result<u8, 
     for one in &found {
         output::line(&describe(one));
     }
-    if !global.quiet {
+    if global.is_watched() {
         output::notice(if found.is_empty() {
             "everything is the newest that the mirrors have"
         } else {

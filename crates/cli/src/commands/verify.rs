@@ -38,22 +38,19 @@ pub(crate) fn run(arguments: &VerifyArguments, global: &Global) -> Result<u8, Er
         for finding in &found.findings {
             output::line(&format!("wrong: {finding}"));
         }
-        for note in &found.notes {
-            output::line(&format!("changed: {note}"));
-        }
+        let verdict = if good { "good" } else { "not good" };
+        let (files, packages) = (found.files, found.packages);
+        output::line(&format!(
+            "{verdict}: {files} files of {packages} packages, identity {}",
+            rootfs.identity
+        ));
         if !global.quiet {
-            output::notice(&format!(
-                "{}: {} files of {} packages, identity {}{}",
-                if good { "good" } else { "not good" },
-                found.files,
-                found.packages,
-                rootfs.identity,
-                if found.locked {
-                    ""
-                } else {
-                    "; no lock to hold it against"
-                },
-            ));
+            for note in &found.notes {
+                output::notice(&format!("note: {note}, as a file of /etc may"));
+            }
+            if !found.locked {
+                output::notice("note: there was no lock to hold it against");
+            }
         }
     }
     Ok(if good {

@@ -302,7 +302,7 @@ impl Reader<'_> {
             self.problems.add_with_hint(
                 &url.span,
                 format!("`{}` is not a URL", url.value),
-                "it begins with `https://`, `http://` or `file://` and holds no spaces",
+                "what can be fetched begins with `https://`, `http://` or `file://` and has no spaces",
             );
         }
         good
