@@ -11,7 +11,7 @@ use prebake_rootfs::merge::Base;
 
 use crate::arch::{self, Arch};
 use crate::bake::{Bake, Baked};
-use crate::choose::{MAX_BASE_BYTES, file_name};
+use crate::choose::{MAX_BASE_BYTES, file_name, wanted};
 use crate::context::Context;
 use crate::document::nearest;
 use crate::error::Error;
@@ -177,13 +177,7 @@ fn fetch(
             limit: MAX_BASE_BYTES,
             ..Wanted::new(file_name(&locked.base.url), locked.base.url.clone())
         });
-        wishes.extend(locked.packages().map(|package| Wanted {
-            urls: recipe.everywhere(&package.url),
-            size: Some(package.size),
-            sha256: Some(package.sha256),
-            limit: package.size,
-            ..Wanted::new(file_name(&package.url), package.url.clone())
-        }));
+        wishes.extend(locked.packages().map(|package| wanted(recipe, package)));
     }
     let mut fetched = context
         .fetch(&wishes)?

@@ -13,6 +13,7 @@ use crate::bake::Bake;
 use crate::context::Context;
 use crate::document::nearest;
 use crate::error::Error;
+use crate::keep::Held;
 use crate::lock::{LockedBase, LockedPackage, LockedRootfs, Step};
 use crate::places::Place;
 use crate::recipe::Recipe;
@@ -117,25 +118,25 @@ impl Chooser<'_> {
             url: format!("{}, lib/apk/db/installed", base.url),
             source,
         })?;
-        // Adding to a recipe must not move what it had: the locked indexes first, and where they
-        // or what they name are gone the current ones, with what is locked held.
-        let moments: &[Moment<'_>] = match (self.before, self.upgrade) {
-            (None, _) | (_, Upgrade::All) => &[Moment::Current],
-            (_, Upgrade::Only(names)) => &[Moment::Held(names)],
-            (_, Upgrade::Keep) => &[Moment::Locked, Moment::Held(&[])],
+        // Adding to a recipe must not move what it had: what is locked is held, among the locked
+        // indexes first, and where they or what they name are gone among the current ones.
+        let moments: &[Moment] = match (self.before, self.upgrade) {
+            (Some(_), Upgrade::Keep) => &[Moment::Locked, Moment::Current],
+            _ => &[Moment::Current],
         };
+        let held = self.held()?;
         let mut unsatisfiable = None;
         for moment in moments {
             self.context.reporter.stage(&Stage::Indexes(self.arch));
-            let indexes = match (repositories.open(*moment), unsatisfiable.take()) {
+            let indexes = match (repositories.open(*moment, &held), unsatisfiable.take()) {
                 (Ok(Some(indexes)), _) => indexes,
                 (Ok(None), _) => continue,
                 // The current indexes were only asked because the locked ones did not do.
                 (Err(_), Some(error)) | (Err(error), None) => return Err(error),
             };
             self.context.reporter.stage(&Stage::Choosing(self.arch));
-            let is_held = *moment != Moment::Current;
-            let solution = match self.solve(&places, &indexes, facts, &installed, is_held) {
+            let solution = match self.solve(&places, &indexes, facts, &installed, !held.is_empty())
+            {
                 // What is asked for may have come to the mirrors since.
                 Err(error @ Error::Unsatisfiable { .. }) if *moment == Moment::Locked => {
                     unsatisfiable = Some(error);
@@ -161,6 +162,23 @@ impl Chooser<'_> {
             });
         }
         Err(Error::Interrupted)
+    }
+
+    /// Returns the packages that stay at the versions of the previous lock.
+    fn held(&self) -> Result<Vec<Held>, Error> {
+        let before = self.before.iter().flat_map(|before| before.packages());
+        let stays = |package: &&LockedPackage| match self.upgrade {
+            Upgrade::Keep => true,
+            Upgrade::Only(names) => !names.contains(&package.name),
+            Upgrade::All => false,
+        };
+        let packages: Vec<_> = before.filter(stays).collect();
+        let wishes = packages.iter().map(|package| wanted(self.recipe, package));
+        let fetched = self.context.fetch(&wishes.collect::<Vec<_>>())?;
+        let blobs = fetched.into_iter().map(|fetched| fetched.blob);
+        let held = packages.into_iter().zip(blobs);
+        held.map(|(package, blob)| Held::read(package, &blob))
+            .collect()
     }
 
     /// Refuses to upgrade what the rootfs does not have.
@@ -376,6 +394,17 @@ fn unusual_stanza(
         }
     });
     Ok((!same).then(|| stanza.text().to_owned()))
+}
+
+/// Returns the wish for a package of a lock.
+pub(crate) fn wanted(recipe: &Recipe, package: &LockedPackage) -> Wanted {
+    Wanted {
+        urls: recipe.everywhere(&package.url),
+        size: Some(package.size),
+        sha256: Some(package.sha256),
+        limit: package.size,
+        ..Wanted::new(file_name(&package.url), package.url.clone())
+    }
 }
 
 /// Returns the last part of a URL.

@@ -125,14 +125,6 @@ pub enum Error {
         /// What it should have.
         expected: String,
     },
-    /// Packages are to stay at the versions of an index that is no longer to be had.
-    #[error("the locked index `{url}` is needed to hold packages at their versions, and is gone")]
-    LockedIndexGone {
-        /// Where it was.
-        url: String,
-        /// What there is instead.
-        source: FetchError,
-    },
     /// The packages cannot be merged into one tree.
     #[error("failed to merge the packages for {arch}")]
     Merge {
@@ -313,7 +305,7 @@ impl Error {
                 _ => ErrorKind::Network,
             },
             Self::Cache(_) | Self::Write { .. } => ErrorKind::Write,
-            Self::Network(_) | Self::LockedIndexGone { .. } => ErrorKind::Network,
+            Self::Network(_) => ErrorKind::Network,
             Self::Index { .. }
             | Self::IndexText { .. }
             | Self::Base { .. }
@@ -370,9 +362,6 @@ impl Error {
                      try another mirror, and compare the key files",
                 ),
             },
-            Self::LockedIndexGone { .. } => {
-                hint("`prebake lock --upgrade` moves everything on to what the mirrors have now")
-            }
             Self::BadEntry { hint: text, .. } => hint(text),
             Self::NotInRecipe {
                 near: Some(near), ..

@@ -1,33 +1,63 @@
-//! Holds packages at their locked versions while others move on.
+//! Holds packages at their locked versions while others come, go and move on.
+//!
+//! An index has only the newest version of each package, so what it says of a held package is
+//! replaced by what the package's own file says of itself.
 
-use crate::lock::LockedRootfs;
+use prebake_apk::installed::Stanza;
+use prebake_apk::package::Package;
+use prebake_fetch::Blob;
 
-/// Returns `index` with what it has of each package that `locked` installs and `names` does not
-/// name replaced by what `old`, the index that it was locked from, has of it.
-pub(crate) fn versions(
-    index: &[u8],
-    old: Option<&[u8]>,
-    locked: &LockedRootfs,
-    names: &[String],
-) -> Vec<u8> {
-    let held = |stanza: &[u8]| {
+use crate::error::Error;
+use crate::lock::LockedPackage;
+
+/// A package that stays at its version.
+#[derive(Debug)]
+pub(crate) struct Held {
+    name: String,
+    url: String,
+    stanza: Vec<u8>,
+}
+
+impl Held {
+    /// Reads what the package that `locked` names says of itself.
+    pub(crate) fn read(locked: &LockedPackage, blob: &Blob) -> Result<Self, Error> {
+        let file = blob.open_verified().map_err(Error::Cache)?;
+        let package = Package::open(std::io::BufReader::new(file));
+        let package = package.map_err(|source| Error::Package {
+            package: format!("{}-{}", locked.name, locked.version),
+            url: locked.url.clone(),
+            source,
+        })?;
+        let own = || Stanza::from_package(package.info(), package.identity(), locked.size);
+        Ok(Self {
+            name: locked.name.clone(),
+            url: locked.url.clone(),
+            stanza: match &locked.index_stanza {
+                Some(text) => text.clone().into_bytes(),
+                None => own().to_text(),
+            },
+        })
+    }
+}
+
+/// Returns the text of the index in `folder` with what it has of the held packages replaced by
+/// what they are held at.
+pub(crate) fn versions(index: &[u8], folder: &str, held: &[Held]) -> Vec<u8> {
+    let is_held = |stanza: &[u8]| {
         let name = field(stanza, b"P:").unwrap_or_default();
-        let is_named = names.iter().any(|moving| moving.as_bytes() == name);
-        !is_named
-            && locked
-                .packages()
-                .any(|package| package.name.as_bytes() == name)
+        held.iter().any(|held| held.name.as_bytes() == name)
     };
-    let is_locked = |stanza: &[u8]| {
-        let identity = field(stanza, b"C:").unwrap_or_default();
-        locked
-            .packages()
-            .any(|package| package.identity.to_apk().as_bytes() == identity)
+    let is_here = |held: &&Held| {
+        let rest = held.url.strip_prefix(folder);
+        rest.is_some_and(|rest| rest.starts_with('/'))
     };
+    let kept = held
+        .iter()
+        .filter(is_here)
+        .map(|held| held.stanza.as_slice());
     let mut text = Vec::with_capacity(index.len());
-    let kept = stanzas(old.unwrap_or_default()).filter(|one| held(one) && is_locked(one));
-    for stanza in stanzas(index).filter(|one| !held(one)).chain(kept) {
-        text.extend_from_slice(stanza);
+    for stanza in stanzas(index).filter(|one| !is_held(one)).chain(kept) {
+        text.extend_from_slice(stanza.trim_ascii_end());
         text.extend_from_slice(b"\n\n");
     }
     text
@@ -62,12 +92,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paragraphs_and_fields() {
-        let text = b"C:1\nP:a\n\nC:2\nP:b\n\n\n";
-        let all: Vec<_> = stanzas(text).collect();
-        assert_eq!(all.len(), 2);
-        assert_eq!(field(all[1], b"P:"), Some(&b"b"[..]));
-        assert_eq!(stanzas(b"").count(), 0);
-        assert_eq!(stanzas(b"P:x").collect::<Vec<_>>(), [b"P:x"]);
+    fn held_packages_take_the_place_of_the_indexs_own() {
+        let index = b"C:1\nP:a\nV:2\n\nC:2\nP:b\nV:2\n\n\n";
+        let held = Held {
+            name: "a".to_owned(),
+            url: "file:///m/x86_64/a-1.apk".to_owned(),
+            stanza: b"C:0\nP:a\nV:1\n".to_vec(),
+        };
+        let held = [held];
+        let here = versions(index, "file:///m/x86_64", &held);
+        assert_eq!(here, b"C:2\nP:b\nV:2\n\nC:0\nP:a\nV:1\n\n");
+        let elsewhere = versions(index, "file:///m/x86", &held);
+        assert_eq!(elsewhere, b"C:2\nP:b\nV:2\n\n");
+        assert_eq!(versions(b"", "", &[]), b"");
     }
 }

@@ -46,7 +46,7 @@ pub fn outdated(
         base: &facts,
         context,
     };
-    let opened = repositories.open(Moment::Current)?.unwrap_or_default();
+    let opened = repositories.open(Moment::Current, &[])?.unwrap_or_default();
     let indexes: Vec<_> = opened.iter().map(|opened| &opened.index).collect();
     let installed =
         Index::parse(baked.installed().to_vec()).map_err(|source| Error::IndexText {

@@ -113,7 +113,7 @@ fn a_lock_stays_until_it_is_asked_to_move() {
     // the locked index names, so c is the current one.
     let added = kitchen.lock(&["a", "c"], &Upgrade::Keep);
     assert_eq!(added, (LockState::Updated, "+ c 2.0-r0".to_owned()));
-    kitchen.mirror(&[]);
+    kitchen.mirror(&[("other", "1.0-r0", &[])]);
     let less = kitchen.lock(&["a"], &Upgrade::Keep);
     assert_eq!(less, (LockState::Updated, "- c 2.0-r0".to_owned()));
 }

@@ -133,6 +133,15 @@ impl Stanza {
         partial.finish()
     }
 
+    /// Returns the fields as an index has them, a line each, in apk's order; those that only a
+    /// database has stand at the end.
+    pub fn to_text(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        self.write_early(&mut text);
+        self.write_late(&mut text);
+        text
+    }
+
     /// Appends the fields that an index has too, in apk's order.
     pub(super) fn write_early(&self, text: &mut Vec<u8>) {
         field(text, b'C', self.identity.to_apk().as_bytes());
