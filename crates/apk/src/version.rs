@@ -89,8 +89,8 @@ pub(crate) fn relate(left: &str, right: &str, dialect: Dialect) -> Comparison {
         }
     }
     let fuzzy = match dialect {
-        // apk 2.14 looks at where the right one is when they part.
-        Dialect::V2 => b.kind() == Kind::End,
+        // apk 2.14 takes either for the prefix of the other.
+        Dialect::V2 => a.kind() == Kind::End || b.kind() == Kind::End,
         Dialect::V3 => b.kind() == Kind::End && a.kind() != Kind::Invalid,
     };
     if a.kind() == b.kind() {
@@ -221,7 +221,6 @@ mod tests {
             ("1.7.1-r0", "1.7", true),
             ("1.7.1-r0", "1.7.1-r0", true),
             ("1.70", "1.7", false),
-            ("1.7", "1.7.1", false),
             ("2", "1", false),
         ] {
             for dialect in [Dialect::V2, Dialect::V3] {
@@ -232,5 +231,7 @@ mod tests {
                 );
             }
         }
+        assert!(is_fuzzy_equal("1.7", "1.7.1", Dialect::V2));
+        assert!(!is_fuzzy_equal("1.7", "1.7.1", Dialect::V3));
     }
 }

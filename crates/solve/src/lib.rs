@@ -13,6 +13,7 @@ mod request;
 mod search;
 mod solution;
 mod state;
+mod table;
 mod universe;
 mod why;
 mod world;

@@ -131,19 +131,20 @@ impl<'a, 's, 'u> Order<'a, 's, 'u> {
         }
     }
 
-    /// Says whether a name's package was triggered and all that triggered it is there by now.
+    /// Says whether all that triggers a name's package is there, or on its way there. Whether that
+    /// is what the package was chosen for does not matter.
     fn is_ready(&self, name: NameId) -> bool {
         let Some(package) = self.search.chosen(name) else {
             return false;
         };
-        let state = &self.search.packages[package];
-        state.triggered
-            && state.install_if.iter().all(|condition| {
-                condition.dependency.conflict
-                    || self
+        let conditions = &self.search.packages[package].install_if;
+        !conditions.is_empty()
+            && conditions.iter().all(|condition| {
+                self.search.is_met_by_choice(condition)
+                    && self
                         .search
                         .chosen(condition.name)
-                        .is_some_and(|chosen| self.search.packages[chosen].in_changes)
+                        .is_none_or(|chosen| self.search.packages[chosen].in_changes)
             })
     }
 

@@ -10,7 +10,7 @@ use prebake_apk::dependency::Dependency;
 
 use crate::request::Request;
 use crate::state::{Choice, NameState, PackageState, Table, Wanted};
-use crate::universe::{NameId, PackageId, Provider, Universe};
+use crate::universe::{NameId, PackageId, Provider, Universe, table_order};
 
 mod choose;
 mod discover;
@@ -39,6 +39,8 @@ pub(crate) struct Search<'a, 'u> {
     dirty: VecDeque<NameId>,
     open: BTreeSet<(u8, u32, NameId)>,
     next_order: u32,
+    /// The number of the current merging.
+    merging: u32,
     steps: u64,
 }
 
@@ -87,6 +89,7 @@ impl<'a, 'u> Search<'a, 'u> {
             dirty: VecDeque::new(),
             open: BTreeSet::new(),
             next_order: 0,
+            merging: 0,
             steps: 0,
         }
     }
@@ -98,6 +101,7 @@ impl<'a, 'u> Search<'a, 'u> {
                 self.discover(wanted.name)?;
             }
         }
+        self.sort_reverse_depends();
         for at in 0..self.world.len() {
             if let Some(wanted) = self.world.get(at).copied() {
                 self.constrain(None, wanted)?;
@@ -126,6 +130,18 @@ impl<'a, 'u> Search<'a, 'u> {
         let state = &self.packages[package];
         let pins = state.preferred_pins >> 1;
         (pins != 0).then(|| pins.trailing_zeros() as usize)
+    }
+
+    /// Puts the names that depend on one into apk's order.
+    fn sort_reverse_depends(&mut self) {
+        let universe = self.universe;
+        for state in &mut self.names.0 {
+            state.reverse_depends.sort_unstable();
+            state.reverse_depends.dedup();
+            state
+                .reverse_depends
+                .sort_by_cached_key(|id| table_order(&universe.names, *id));
+        }
     }
 
     /// Counts one step of work.
@@ -180,10 +196,9 @@ impl<'a, 'u> Search<'a, 'u> {
         let Wanted { name, dependency } = wanted;
         if !dependency.conflict {
             self.names[name].requirers += 1;
-            if self.names[name].requirers == 1 {
-                self.became_required(name);
-            }
+            self.became_required(name);
         }
+        self.names[name].held = !self.names[name].choice.is_open();
         if !self.names[name].choice.is_open() && !self.is_met_by_choice(&wanted) {
             self.failed = true;
         }
@@ -218,7 +233,7 @@ impl<'a, 'u> Search<'a, 'u> {
         }
     }
 
-    /// A name is asked for, for the first time.
+    /// A name is asked for, for the first time or once more.
     fn became_required(&mut self, name: NameId) {
         self.queue_dirty(name);
         self.queue_open(name, false);
@@ -262,13 +277,15 @@ impl<'a, 'u> Search<'a, 'u> {
     fn queue_open(&mut self, name: NameId, reevaluated: bool) {
         if reevaluated {
             let settled = self.names[name].reverse_depends.iter().all(|reverse| {
-                let reverse = &self.names[*reverse];
-                reverse.requirers == 0 || !reverse.choice.is_open()
+                let state = &self.names[*reverse];
+                *reverse == name || state.requirers == 0 || !state.choice.is_open()
             });
             self.names[name].settled = settled;
         }
         let state = &mut self.names[name];
         let wanted = state.choice.is_open() && (state.requirers > 0 || state.has_triggered);
+        // First what leaves no choice and cannot be asked for otherwise any more, then what may be
+        // taken by itself.
         let priority = match (state.has_options, state.has_auto_selectable) {
             _ if !wanted => None,
             (false, _) if state.settled => Some(0),

@@ -36,6 +36,30 @@ impl<'a> Choice<'a> {
     }
 }
 
+/// A count that belongs to one merging; what an earlier one left counts for nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Count {
+    merging: u32,
+    count: u32,
+}
+
+impl Count {
+    /// Counts a candidate, given by its number from 1, if every one before it was counted.
+    pub(crate) fn add(&mut self, merging: u32, candidate: u32) {
+        if candidate == 1 || self.is(merging, candidate - 1) {
+            *self = Self {
+                merging,
+                count: candidate,
+            };
+        }
+    }
+
+    /// Says whether this many candidates were counted.
+    pub(crate) fn is(self, merging: u32, count: u32) -> bool {
+        self.merging == merging && self.count == count
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NameState<'a> {
     /// Whether anything that could be chosen has to do with it.
@@ -43,6 +67,8 @@ pub(crate) struct NameState<'a> {
     /// Its place in the order of discovery: lower ones lie deeper and are decided first.
     pub(crate) order: u32,
     pub(crate) choice: Choice<'a>,
+    /// Whether something came to rely on who holds a shared name.
+    pub(crate) held: bool,
     /// How many chosen packages and world entries ask for it.
     pub(crate) requirers: u32,
     /// The names whose providers depend on it.
@@ -63,9 +89,9 @@ pub(crate) struct NameState<'a> {
     /// Its key in the queue of names to decide.
     pub(crate) queued: Option<u8>,
     /// In merging: how many of the candidates so far ask for it.
-    pub(crate) merge_asked: u32,
+    pub(crate) merge_asked: Count,
     /// In merging: how many of the candidates so far give it.
-    pub(crate) merge_given: u32,
+    pub(crate) merge_given: Count,
     /// Whether the install order has reached it.
     pub(crate) in_changes: bool,
 }

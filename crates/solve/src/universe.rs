@@ -3,6 +3,7 @@
 //! Building it reads the name, the `provides` and the `install_if` of every package, and nothing
 //! else: dependencies are read when the search first meets a package.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher};
 
@@ -13,6 +14,7 @@ use prebake_apk::version::{Dialect, is_valid};
 
 use crate::request::{Repository, Request};
 use crate::solution::Source;
+use crate::table;
 
 /// A name's place in [`Universe::names`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,6 +47,7 @@ pub(crate) struct Provider<'a> {
 /// A name that something provides or asks for.
 #[derive(Debug)]
 pub(crate) struct Name<'a> {
+    pub(crate) text: &'a str,
     pub(crate) providers: Vec<Provider<'a>>,
     /// The names whose providers have this one in their `install_if`.
     pub(crate) install_if_of: Vec<NameId>,
@@ -65,6 +68,13 @@ pub(crate) struct Package<'a> {
     pub(crate) installed: Option<usize>,
     /// Whether this apk can install it at all.
     pub(crate) installable: bool,
+}
+
+/// Orders names as apk's table of names holds them, which shows wherever apk goes through the
+/// names that hang on one name: by slot, the later name of one slot first.
+pub(crate) fn table_order(names: &[Name<'_>], id: NameId) -> (u32, Reverse<NameId>) {
+    let text = names.get(id.index()).map_or("", |name| name.text);
+    (table::slot(text.as_bytes()), Reverse(id))
 }
 
 type Lookup<'a> = HashMap<&'a str, NameId, BuildHasherDefault<DefaultHasher>>;
@@ -138,6 +148,7 @@ impl<'a> Universe<'a> {
         for dependency in request.world {
             universe.intern(dependency.name);
         }
+        universe.sort_triggered();
         universe
     }
 
@@ -191,6 +202,26 @@ impl<'a> Universe<'a> {
         });
     }
 
+    /// Puts the names that one triggers into apk's order.
+    fn sort_triggered(&mut self) {
+        let Self { names, .. } = self;
+        let lists: Vec<_> = names
+            .iter()
+            .enumerate()
+            .filter(|(_, name)| name.install_if_of.len() > 1)
+            .map(|(position, name)| {
+                let mut list = name.install_if_of.clone();
+                list.sort_by_cached_key(|id| table_order(names, *id));
+                (position, list)
+            })
+            .collect();
+        for (position, list) in lists {
+            if let Some(name) = names.get_mut(position) {
+                name.install_if_of = list;
+            }
+        }
+    }
+
     fn provide(&mut self, name: NameId, package: PackageId, version: Option<&'a str>) {
         if let Some(name) = self.names.get_mut(name.index()) {
             name.providers.push(Provider { package, version });
@@ -203,6 +234,7 @@ impl<'a> Universe<'a> {
         let name = *self.lookup.entry(text).or_insert(next);
         if name == next {
             self.names.push(Name {
+                text,
                 providers: Vec::new(),
                 install_if_of: Vec::new(),
             });

@@ -27,6 +27,7 @@ impl<'a> Search<'a, '_> {
         }
         let package = self.package(id);
         self.assign(name, chosen)?;
+        self.names[name].held = true;
         self.assign(
             package.name,
             Provider {
@@ -69,8 +70,6 @@ impl<'a> Search<'a, '_> {
             if provider.version.is_none()
                 && package.stanza.provider_priority() == 0
                 && self.names[package.name].requirers == 0
-                && !state.triggered
-                && providers.len() > 1
             {
                 continue;
             }
@@ -114,7 +113,8 @@ impl<'a> Search<'a, '_> {
             })
             .then_with(|| match (a.version, b.version) {
                 (Some(a), Some(b)) => compare(a, b, dialect),
-                (a, b) => a.is_some().cmp(&b.is_some()),
+                // A provider without a version is neither older nor newer.
+                _ => Ordering::Equal,
             })
             .then_with(|| {
                 if a_package.name == b_package.name {
@@ -141,21 +141,26 @@ impl<'a> Search<'a, '_> {
     fn assign(&mut self, name: NameId, provider: Provider<'a>) -> Result<(), TooMuchWork> {
         match self.names[name].choice {
             Choice::Provider(holder) if holder.package == provider.package => return Ok(()),
-            Choice::Provider(holder) => {
-                if provider.version.is_some() || holder.version.is_some() {
-                    self.failed |= provider.version.is_some() && holder.version.is_some();
+            Choice::Provider(holder) if holder.version.is_none() && provider.version.is_none() => {
+                // Of those that share a name, the last one before it is asked for stands for it.
+                if !self.names[name].held {
+                    self.names[name].choice = Choice::Provider(provider);
                 }
+                return Ok(());
+            }
+            Choice::Provider(_) => {
+                self.failed = true;
                 return Ok(());
             }
             Choice::Nobody | Choice::Open => {}
         }
         self.decide(name, Choice::Provider(provider));
-        if provider.version.is_some() {
-            for other in self.providers(name) {
-                self.step()?;
-                if other.package != provider.package && other.version.is_some() {
-                    self.disqualify(other.package);
-                }
+        for other in self.providers(name) {
+            self.step()?;
+            // Only those without a version share a name.
+            let shared = provider.version.is_none() && other.version.is_none();
+            if other.package != provider.package && !shared {
+                self.disqualify(other.package);
             }
         }
         self.wake_reverse_depends(name);

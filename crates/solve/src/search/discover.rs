@@ -11,6 +11,8 @@ struct Frame {
     name: NameId,
     provider: usize,
     dependency: usize,
+    giver: usize,
+    given: usize,
     triggered: usize,
 }
 
@@ -25,7 +27,8 @@ impl Search<'_, '_> {
         while let Some(frame) = stack.last_mut() {
             self.step()?;
             let name = frame.name;
-            if let Some(provider) = self.providers(name).get(frame.provider) {
+            let providers = self.providers(name);
+            if let Some(provider) = providers.get(frame.provider) {
                 let package = provider.package;
                 if frame.dependency == 0 {
                     if self.packages[package].discovered {
@@ -43,9 +46,31 @@ impl Search<'_, '_> {
                     frame.provider += 1;
                     frame.dependency = 0;
                 }
-            } else if let Some(next) = self.install_if_of(name).get(frame.triggered) {
-                frame.triggered += 1;
-                self.enter(*next, &mut stack);
+            } else if let Some(provider) = providers.get(frame.giver) {
+                let package = self.package(provider.package);
+                let given = match frame.given {
+                    0 => Some(package.name),
+                    at => package.provides.get(at - 1).map(|given| given.0),
+                };
+                // What a provided name triggers shows only if the name itself was not met before.
+                let hidden =
+                    |given: NameId| given != package.name && self.names[given].discovered;
+                match given {
+                    Some(given) if frame.triggered > 0 || !hidden(given) => {
+                        if let Some(next) = self.install_if_of(given).get(frame.triggered) {
+                            frame.triggered += 1;
+                            self.enter(*next, &mut stack);
+                        } else {
+                            frame.given += 1;
+                            frame.triggered = 0;
+                        }
+                    }
+                    Some(_) => frame.given += 1,
+                    None => {
+                        frame.giver += 1;
+                        frame.given = 0;
+                    }
+                }
             } else {
                 self.next_order += 1;
                 self.names[name].order = self.next_order;
@@ -64,6 +89,8 @@ impl Search<'_, '_> {
             name,
             provider: 0,
             dependency: 0,
+            giver: 0,
+            given: 0,
             triggered: 0,
         });
     }
@@ -88,19 +115,21 @@ impl Search<'_, '_> {
         state.depends = wanted(package.stanza.depends());
         state.install_if = wanted(package.stanza.install_if());
         state.trigger_failed = state.install_if.is_empty();
+        let state = &self.packages[id];
+        let may_be_triggered = !state.trigger_failed;
         self.update_pins(id);
-        for given in std::iter::once(package.name).chain(package.provides.iter().map(|p| p.0)) {
-            if !self.packages[id].trigger_failed {
+        if may_be_triggered {
+            for given in std::iter::once(package.name).chain(package.provides.iter().map(|p| p.0)) {
                 self.names[given].may_be_triggered = true;
             }
-            for at in 0..self.packages[id].depends.len() {
-                let Some(wanted) = self.packages[id].depends.get(at) else {
-                    break;
-                };
-                let name = wanted.name;
+        }
+        for at in 0..self.packages[id].depends.len() {
+            let Some(wanted) = self.packages[id].depends.get(at) else {
+                break;
+            };
+            let name = wanted.name;
+            for given in std::iter::once(package.name).chain(package.provides.iter().map(|p| p.0)) {
                 let reverse = &mut self.names[name].reverse_depends;
-                // One package's names come one after another, so the last entry says enough to
-                // keep the list short.
                 if reverse.last() != Some(&given) {
                     reverse.push(given);
                 }

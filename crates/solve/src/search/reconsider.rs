@@ -17,13 +17,16 @@ impl<'a> Search<'a, '_> {
         state.has_triggered = false;
         state.has_auto_selectable = false;
         let required = state.requirers > 0;
+        self.merging += 1;
         let mut candidates = 0_u32;
         let mut first = None;
         let mut outside_pins = 0;
         for provider in self.providers(name) {
             self.step()?;
             let id = provider.package;
-            self.packages[id].merged = false;
+            if required {
+                self.packages[id].merged = false;
+            }
             if dependencies {
                 self.check_dependencies(id)?;
             }
@@ -33,15 +36,16 @@ impl<'a> Search<'a, '_> {
             if triggers {
                 self.check_trigger(id);
             }
-            if self.packages[id].triggered {
+            let triggered = self.packages[id].triggered;
+            if triggered {
                 self.names[name].has_triggered = true;
-                self.names[name].has_auto_selectable = true;
-            } else if provider.version.is_some() || self.package(id).stanza.provider_priority() > 0
-            {
-                self.names[name].has_auto_selectable = true;
             }
             if !required {
                 continue;
+            }
+            let priority = self.package(id).stanza.provider_priority();
+            if triggered || provider.version.is_some() || priority > 0 {
+                self.names[name].has_auto_selectable = true;
             }
             self.packages[id].merged = true;
             first.get_or_insert(id);
@@ -51,7 +55,7 @@ impl<'a> Search<'a, '_> {
         }
         self.names[name].has_options = candidates > 1 || outside_pins > 0;
         if let Some(first) = first {
-            self.take_what_is_common(first, candidates)?;
+            self.take_what_is_common(name, first, candidates)?;
         }
         self.queue_open(name, true);
         Ok(())
@@ -140,23 +144,21 @@ impl<'a> Search<'a, '_> {
                 continue;
             }
             let asked = &mut self.names[wanted.name].merge_asked;
-            if candidates == 1 || *asked == candidates - 1 {
-                *asked = candidates;
-            }
+            asked.add(self.merging, candidates);
         }
         let package = self.package(id);
-        for given in std::iter::once(package.name).chain(package.provides.iter().map(|p| p.0)) {
-            let count = &mut self.names[given].merge_given;
-            if candidates == 1 || *count == candidates - 1 {
-                *count = candidates;
-            }
+        for (given, _) in &package.provides {
+            let count = &mut self.names[*given].merge_given;
+            count.add(self.merging, candidates);
         }
         Ok(())
     }
 
-    /// Asks for what every candidate asks for, and for what every candidate is.
+    /// Asks for what every candidate asks for. What every candidate gives is theirs: whoever else
+    /// gives it, and not this name, is out.
     fn take_what_is_common(
         &mut self,
+        name: NameId,
         first: PackageId,
         candidates: u32,
     ) -> Result<(), TooMuchWork> {
@@ -167,7 +169,7 @@ impl<'a> Search<'a, '_> {
             self.step()?;
             let state = &mut self.names[wanted.name];
             if !wanted.dependency.conflict
-                && state.merge_asked == candidates
+                && state.merge_asked.is(self.merging, candidates)
                 && state.requirers == 0
             {
                 state.requirers = 1;
@@ -175,13 +177,24 @@ impl<'a> Search<'a, '_> {
             }
         }
         let package = self.package(first);
-        for given in std::iter::once(package.name).chain(package.provides.iter().map(|p| p.0)) {
-            let state = &mut self.names[given];
-            if state.merge_given == candidates && state.requirers == 0 {
-                state.requirers = 1;
-                self.became_required(given);
+        for (given, version) in package.provides.iter().copied() {
+            if given == name || !self.names[given].merge_given.is(self.merging, candidates) {
+                continue;
+            }
+            for other in self.providers(given) {
+                self.step()?;
+                let shared = version.is_none() && other.version.is_none();
+                if !shared && !self.gives(other.package, name) {
+                    self.disqualify(other.package);
+                }
             }
         }
         Ok(())
+    }
+
+    /// Says whether a package has a name, as its own or provided.
+    fn gives(&self, id: PackageId, name: NameId) -> bool {
+        let package = self.package(id);
+        package.name == name || package.provides.iter().any(|given| given.0 == name)
     }
 }

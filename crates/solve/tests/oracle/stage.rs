@@ -11,6 +11,8 @@ use prebake_apk::version::Dialect;
 use prebake_solve::{ChangeKind, Repository, Request, SolveError, Source, solve, world};
 use tempfile::TempDir;
 
+use crate::case::Case;
+
 /// The dialect of the oracle, apk 2.14.4.
 pub(crate) const DIALECT: Dialect = Dialect::V2;
 
@@ -100,19 +102,20 @@ impl Stage {
         }
     }
 
-    /// A stage of made-up texts: an installed database, a world, and indexes with their tags.
-    pub(crate) fn made_up(
-        shared: &Path,
-        installed: &str,
-        base_world: &str,
-        indexes: &[(Option<&str>, &str)],
-    ) -> Self {
+    /// Sets the stage for a made-up case.
+    pub(crate) fn of_case(shared: &Path, case: &Case) -> Self {
         let root = TempDir::new().expect("a temporary folder");
         let write = |path: &str, bytes: &[u8]| {
+            if !shared.exists() {
+                return;
+            }
             let path = root.path().join(path);
             fs_err::create_dir_all(path.parent().expect("a folder")).expect("made");
             fs_err::write(path, bytes).expect("written");
         };
+        let installed = case.installed_text();
+        let mut base_world = case.base_world.join("\n");
+        base_world.push('\n');
         write("lib/apk/db/installed", installed.as_bytes());
         write("lib/apk/db/triggers", b"");
         write("lib/apk/db/scripts.tar", b"");
@@ -120,27 +123,28 @@ impl Stage {
         write("etc/apk/arch", b"x86_64\n");
         let mut lines = String::new();
         let mut repositories = Vec::new();
-        for (position, (tag, text)) in indexes.iter().enumerate() {
+        for (position, repository) in case.repositories.iter().enumerate() {
+            let text = repository.text();
             write(
                 &format!("mirror/{position}/x86_64/APKINDEX.tar.gz"),
-                &archive(text),
+                &if shared.exists() { archive(&text) } else { Vec::new() },
             );
-            if let Some(tag) = tag {
+            if let Some(tag) = &repository.tag {
                 lines.extend(["@", tag, " "]);
             }
             let folder = root.path().join(format!("mirror/{position}"));
             lines.extend([&folder.display().to_string(), "\n"]);
             repositories.push((
-                Index::parse(text.as_bytes().to_vec()).expect("an index"),
-                tag.map(str::to_owned),
+                Index::parse(text.into_bytes()).expect("an index"),
+                repository.tag.clone(),
             ));
         }
         write("repositories", lines.as_bytes());
         Self {
             oracle: shared.join("oracle/apk"),
             extra: vec!["--allow-untrusted".into()],
-            base_world: base_world.to_owned(),
-            installed: Index::parse(installed.as_bytes().to_vec()).expect("a database"),
+            base_world,
+            installed: Index::parse(installed.into_bytes()).expect("a database"),
             repositories,
             root,
         }
@@ -287,7 +291,7 @@ pub(crate) fn check(stage: &Stage, worlds: &[Vec<String>]) {
 }
 
 /// Says where two outcomes part.
-fn difference(theirs: &[String], ours: &[String]) -> String {
+pub(crate) fn difference(theirs: &[String], ours: &[String]) -> String {
     let same = theirs
         .iter()
         .zip(ours)
@@ -296,7 +300,7 @@ fn difference(theirs: &[String], ours: &[String]) -> String {
     let show = |lines: &[String]| {
         let rest = lines.get(same..).unwrap_or_default();
         rest.iter()
-            .take(6)
+            .take(60)
             .map(String::as_str)
             .collect::<Vec<_>>()
             .join(", ")
