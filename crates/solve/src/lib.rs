@@ -6,8 +6,10 @@
 //! It is judged by the real apk 2.14.4. It reads no file and knows nothing of downloads.
 //!
 //! From the bottom up: `universe` knows which package gives which name, `search` decides names
-//! one after another, `order` puts the chosen packages into apk's order, `why` explains a failure.
+//! one after another, `order` puts the chosen packages into apk's order, `explain` finds why there
+//! are none.
 
+mod explain;
 mod order;
 mod request;
 mod search;
@@ -20,7 +22,7 @@ mod world;
 
 pub use request::{MAX_REPOSITORIES, Repository, Request};
 pub use solution::{Change, ChangeKind, Solution, Source};
-pub use why::{SolveError, Unsatisfiable};
+pub use why::{Candidate, Objection, Reason, Requirer, SolveError, Unsatisfiable};
 pub use world::world;
 
 use search::{MAX_STEPS, Search, TooMuchWork};
@@ -39,10 +41,7 @@ pub fn solve(request: &Request<'_>) -> Result<Solution, SolveError> {
         .run()
         .map_err(|TooMuchWork| SolveError::TooMuchWork(MAX_STEPS))?;
     if search.failed {
-        return Err(SolveError::Unsatisfiable(Unsatisfiable {
-            reasons: Vec::new(),
-        }));
+        return Err(SolveError::Unsatisfiable(explain::explain(&search)));
     }
-    let installed = request.installed.map_or(0, prebake_apk::index::Index::len);
-    Ok(order::Order::new(&mut search).solution(installed))
+    Ok(order::Order::new(&mut search).solution())
 }

@@ -4,8 +4,12 @@
 //! what its arrival triggers (`install_if`) right after it. What nothing leads to any more goes.
 
 use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 
+use prebake_apk::dependency;
 use prebake_apk::version::compare;
+
+mod removal;
 
 use crate::search::Search;
 use crate::solution::{Change, ChangeKind, Solution, Source};
@@ -24,48 +28,77 @@ pub(crate) struct Order<'a, 's, 'u> {
     search: &'s mut Search<'a, 'u>,
     changes: Vec<Change>,
     stack: Vec<Frame>,
+    /// The packages of the base, in the order of its database.
+    installed: Vec<PackageId>,
+    /// What each of them depends on, conflicts aside.
+    depends: BTreeMap<PackageId, Vec<NameId>>,
+    /// What let each of them be installed by itself.
+    install_if: BTreeMap<PackageId, Vec<NameId>>,
+    /// Those that were removed.
+    gone: BTreeSet<PackageId>,
+    /// Those whose dependents were looked at.
+    waiting: BTreeSet<PackageId>,
 }
 
 impl<'a, 's, 'u> Order<'a, 's, 'u> {
     pub(crate) fn new(search: &'s mut Search<'a, 'u>) -> Self {
+        let universe = search.universe;
+        let names = |text| {
+            dependency::list(text, universe.dialect)
+                .filter(|dependency| !dependency.conflict)
+                .filter_map(|dependency| universe.find(dependency.name))
+                .collect::<Vec<_>>()
+        };
+        let mut installed = Vec::new();
+        let mut depends = BTreeMap::new();
+        let mut install_if = BTreeMap::new();
+        for (id, package) in universe
+            .iter()
+            .filter(|(_, package)| package.installed.is_some())
+        {
+            installed.push(id);
+            depends.insert(id, names(package.stanza.depends()));
+            install_if.insert(id, names(package.stanza.install_if()));
+        }
         Self {
             search,
             changes: Vec::new(),
             stack: Vec::new(),
+            installed,
+            depends,
+            install_if,
+            gone: BTreeSet::new(),
+            waiting: BTreeSet::new(),
         }
     }
 
     /// Returns what is to be done.
-    pub(crate) fn solution(mut self, installed: usize) -> Solution {
+    pub(crate) fn solution(mut self) -> Solution {
+        self.remove_unneeded();
         for at in 0..self.search.world.len() {
-            if let Some(wanted) = self.search.world.get(at).copied()
-                && !wanted.dependency.conflict
-            {
-                self.enter(wanted.name);
-                self.walk();
+            if let Some(wanted) = self.search.world.get(at).copied() {
+                if wanted.dependency.conflict {
+                    self.remove_named(wanted.name);
+                } else {
+                    self.enter(wanted.name);
+                    self.walk();
+                }
             }
         }
+        self.remove_rest();
         let universe = self.search.universe;
+        for id in self.installed.clone() {
+            let name = self.search.package(id).name;
+            self.enter(name);
+            self.walk();
+        }
         let mut stays = Vec::new();
-        for package in universe.packages.iter().take(installed) {
-            let Some(position) = package.installed else {
-                continue;
-            };
-            let chosen = self
-                .search
-                .chosen(package.name)
-                .filter(|chosen| self.search.packages[*chosen].in_changes);
-            match chosen {
-                None => self.changes.push(Change {
-                    kind: ChangeKind::Remove,
-                    package: None,
-                    installed: Some(position),
-                    tag: None,
-                }),
-                Some(chosen) if universe.packages[chosen.index()].installed == Some(position) => {
-                    stays.push(Source::Installed(position));
-                }
-                Some(_) => {}
+        for id in &self.installed {
+            let package = &universe.packages[id.index()];
+            if self.search.chosen(package.name) == Some(*id)
+                && let Some(position) = package.installed
+            {
+                stays.push(Source::Installed(position));
             }
         }
         let comes = self.changes.iter().filter_map(|change| change.package);

@@ -132,6 +132,31 @@ impl<'a, 'u> Search<'a, 'u> {
         (pins != 0).then(|| pins.trailing_zeros() as usize)
     }
 
+    /// Returns the tag of a repository that has a package.
+    pub(crate) fn tag_with(&self, package: PackageId) -> Option<&'a str> {
+        let repositories = self.package(package).repositories;
+        let pins = self.pin_repositories.iter().skip(1).zip(&self.tags);
+        pins.filter(|(of_pin, _)| *of_pin & repositories != 0)
+            .map(|(_, tag)| *tag)
+            .next()
+    }
+
+    /// Returns a name's text.
+    pub(crate) fn text(&self, name: NameId) -> &'a str {
+        self.universe
+            .names
+            .get(name.index())
+            .map_or("", |name| name.text)
+    }
+
+    /// Returns every name that something provides.
+    pub(crate) fn provided_names(&self) -> impl Iterator<Item = &'a str> {
+        let names = self.universe.names.iter();
+        names
+            .filter(|name| !name.providers.is_empty())
+            .map(|name| name.text)
+    }
+
     /// Puts the names that depend on one into apk's order.
     fn sort_reverse_depends(&mut self) {
         let universe = self.universe;
@@ -285,9 +310,10 @@ impl<'a, 'u> Search<'a, 'u> {
         let state = &mut self.names[name];
         let wanted = state.choice.is_open() && (state.requirers > 0 || state.has_triggered);
         // First what leaves no choice and cannot be asked for otherwise any more, then what may be
-        // taken by itself.
+        // taken by itself, and last what is only triggered.
         let priority = match (state.has_options, state.has_auto_selectable) {
             _ if !wanted => None,
+            _ if state.requirers == 0 => Some(3),
             (false, _) if state.settled => Some(0),
             (_, true) => Some(1),
             (_, false) => Some(2),

@@ -242,6 +242,11 @@ impl<'a> Universe<'a> {
         name
     }
 
+    /// Returns every package with its id.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (PackageId, &Package<'a>)> {
+        (0..).map(PackageId).zip(&self.packages)
+    }
+
     /// Returns the id of a name that something provides or asks for.
     pub(crate) fn find(&self, text: &str) -> Option<NameId> {
         self.lookup.get(text).copied()

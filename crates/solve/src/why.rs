@@ -1,10 +1,12 @@
-//! Why a world cannot be satisfied.
+//! Why a world cannot be satisfied: a tree of reasons, in terms of what was asked for.
+
+use std::fmt;
 
 /// Why there is no [`Solution`](crate::Solution).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SolveError {
     /// Nothing fits; the value says why.
-    #[error("no set of packages satisfies the world")]
+    #[error("no set of packages satisfies the world\n{0}")]
     Unsatisfiable(Unsatisfiable),
     /// The request has more than [`MAX_REPOSITORIES`](crate::MAX_REPOSITORIES) repositories.
     #[error("there are {0} repositories, more than {max}", max = crate::MAX_REPOSITORIES)]
@@ -17,6 +19,146 @@ pub enum SolveError {
 /// The reasons for which a world cannot be satisfied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsatisfiable {
-    /// One reason for each name that cannot be had.
-    pub reasons: Vec<String>,
+    /// One for each thing that was asked for and cannot be had; at least one.
+    pub reasons: Vec<Reason>,
+}
+
+/// Why one dependency cannot be met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// The dependency as apk writes it: `jq>9`.
+    pub dependency: String,
+    /// Who asks for it.
+    pub requirer: Requirer,
+    /// What there is of that name, and why each was out. Empty if nothing has the name.
+    pub candidates: Vec<Candidate>,
+    /// Names much like it, nearest first, if nothing has the name.
+    pub near: Vec<String>,
+}
+
+/// Who asks for something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Requirer {
+    /// The world itself.
+    World,
+    /// A package, as `name-version`.
+    Package(String),
+}
+
+/// A package that has the name asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// The package's name.
+    pub name: String,
+    /// The package's version.
+    pub version: String,
+    /// Why it was out; empty for one that would do but for what else is asked for.
+    pub objections: Vec<Objection>,
+}
+
+/// Why a candidate was out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Objection {
+    /// It gives the name in another version, or in none.
+    Version(Option<String>),
+    /// It is in a repository with this tag only, and the name is not pinned to it.
+    Tag(String),
+    /// This apk cannot install it.
+    Uninstallable,
+    /// Something else does not allow it.
+    Forbidden {
+        /// Who does not.
+        by: Requirer,
+        /// The dependency that it breaks.
+        dependency: String,
+    },
+    /// A name that it gives, and that one package alone can have, is another package's.
+    Taken {
+        /// The name.
+        name: String,
+        /// The package that has it, as `name-version`.
+        by: String,
+    },
+    /// It would do for the name, but has neither a version nor a priority for it, so that apk
+    /// does not take it unless it is asked for by its own name.
+    NotByItself,
+    /// It needs something that cannot be had.
+    Needs(Box<Reason>),
+}
+
+impl fmt::Display for Requirer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::World => f.write_str("the world"),
+            Self::Package(package) => write!(f, "`{package}`"),
+        }
+    }
+}
+
+impl fmt::Display for Unsatisfiable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, reason) in self.reasons.iter().enumerate() {
+            if position > 0 {
+                f.write_str("\n")?;
+            }
+            reason.write(f, 0)?;
+        }
+        Ok(())
+    }
+}
+
+impl Reason {
+    fn write(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
+        let indent = 2 * depth;
+        let (dependency, requirer) = (&self.dependency, &self.requirer);
+        write!(f, "{:indent$}`{dependency}`, asked for by {requirer}", "")?;
+        if self.candidates.is_empty() {
+            f.write_str(": no package has this name")?;
+            if let [nearest, rest @ ..] = &self.near[..] {
+                write!(f, "; did you mean `{nearest}`")?;
+                for name in rest {
+                    write!(f, " or `{name}`")?;
+                }
+                f.write_str("?")?;
+            }
+        }
+        for Candidate {
+            name,
+            version,
+            objections,
+        } in &self.candidates
+        {
+            write!(f, "\n{:indent$}  {name}-{version}: ", "")?;
+            if objections.is_empty() {
+                f.write_str("would do, but does not fit with what else is asked for")?;
+            }
+            for (position, objection) in objections.iter().enumerate() {
+                if position > 0 {
+                    write!(f, "\n{:indent$}    and ", "")?;
+                }
+                match objection {
+                    Objection::Version(Some(version)) => write!(f, "is of version {version}")?,
+                    Objection::Version(None) => f.write_str("has no version for this name")?,
+                    Objection::Tag(tag) => {
+                        write!(f, "is only in a repository tagged `@{tag}`")?;
+                    }
+                    Objection::Uninstallable => f.write_str("is nothing this apk can install")?,
+                    Objection::Forbidden { by, dependency } => {
+                        write!(f, "breaks `{dependency}` of {by}")?;
+                    }
+                    Objection::Taken { name, by } => {
+                        write!(f, "would have `{name}` to itself, which `{by}` has")?;
+                    }
+                    Objection::NotByItself => {
+                        f.write_str("is not taken unless asked for by its own name")?;
+                    }
+                    Objection::Needs(reason) => {
+                        f.write_str("needs what cannot be had:\n")?;
+                        reason.write(f, depth + 3)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
 }

@@ -53,8 +53,7 @@ impl Search<'_, '_> {
                     at => package.provides.get(at - 1).map(|given| given.0),
                 };
                 // What a provided name triggers shows only if the name itself was not met before.
-                let hidden =
-                    |given: NameId| given != package.name && self.names[given].discovered;
+                let hidden = |given: NameId| given != package.name && self.names[given].discovered;
                 match given {
                     Some(given) if frame.triggered > 0 || !hidden(given) => {
                         if let Some(next) = self.install_if_of(given).get(frame.triggered) {

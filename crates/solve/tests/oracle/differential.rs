@@ -90,18 +90,3 @@ fn random_worlds_of_3_13() {
     let seed = number("PREBAKE_SEED", 313) as u64;
     check(&stage, &worlds(&stage, seed, count));
 }
-
-#[test]
-fn explore() {
-    let Some(shared) = shared() else { return };
-    let Ok(world) = std::env::var("PREBAKE_WORLD") else {
-        return;
-    };
-    let stage = Stage::new(
-        &shared,
-        "v3.19/releases/x86_64/alpine-minirootfs-3.19.4-x86_64.tar.gz",
-        "x86_64",
-        &["v3.19/main", "v3.19/community"],
-    );
-    check(&stage, &[world.split(' ').map(str::to_owned).collect()]);
-}

@@ -127,7 +127,11 @@ impl Stage {
             let text = repository.text();
             write(
                 &format!("mirror/{position}/x86_64/APKINDEX.tar.gz"),
-                &if shared.exists() { archive(&text) } else { Vec::new() },
+                &if shared.exists() {
+                    archive(&text)
+                } else {
+                    Vec::new()
+                },
             );
             if let Some(tag) = &repository.tag {
                 lines.extend(["@", tag, " "]);

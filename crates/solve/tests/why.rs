@@ -1,0 +1,109 @@
+//! The reasons that an unsatisfiable world comes back with, as a person reads them.
+
+use prebake_apk::dependency::Dependency;
+use prebake_apk::index::Index;
+use prebake_apk::version::Dialect;
+use prebake_solve::{Repository, Request, SolveError, solve};
+
+const MAIN: &str = "jq 1.7.1-r0 D:oniguruma\n\
+    oniguruma 6.9.9-r0\n\
+    mandoc 1.14.6-r12 p:man\n\
+    lost 1-r0 D:so:gone.so.1\n\
+    red 1-r0 D:!blue\n\
+    blue 1-r0\n";
+const EDGE: &str = "jq 1.8-r0 D:oniguruma\nfuture 2-r0\n";
+
+/// Makes an index of lines `name version fields…`.
+fn index(text: &str) -> Index {
+    let mut stanzas = String::new();
+    for (number, line) in text.lines().enumerate() {
+        let words: Vec<_> = line.split(' ').collect();
+        let identity = prebake_apk::digest::Sha1::of(format!("{number} {line}").as_bytes());
+        let identity = identity.to_apk();
+        stanzas.extend(["C:", &identity, "\nP:", words[0], "\nV:", words[1], "\n"]);
+        stanzas += &(words[2..].join("\n") + "\n\n");
+    }
+    Index::parse(stanzas.into_bytes()).expect("an index")
+}
+
+#[track_caller]
+fn check(world: &str, expected: &str) {
+    let (main, edge) = (index(MAIN), index(EDGE));
+    let world: Vec<_> = world
+        .split(' ')
+        .map(|word| Dependency::parse(word, Dialect::V2).expect("a dependency"))
+        .collect();
+    let repositories = [
+        Repository {
+            index: &main,
+            tag: None,
+        },
+        Repository {
+            index: &edge,
+            tag: Some("edge"),
+        },
+    ];
+    let request = Request {
+        world: &world,
+        repositories: &repositories,
+        installed: None,
+        dialect: Dialect::V2,
+        architectures: &[],
+        upgrade: false,
+    };
+    match solve(&request) {
+        Err(SolveError::Unsatisfiable(why)) => assert_eq!(why.to_string(), expected),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_typo() {
+    check(
+        "jqq",
+        "`jqq`, asked for by the world: no package has this name; did you mean `jq`?",
+    );
+}
+
+#[test]
+fn a_version_that_is_not_there() {
+    check(
+        "jq>2",
+        "`jq>2`, asked for by the world\n  jq-1.7.1-r0: is of version 1.7.1-r0\n  \
+         jq-1.8-r0: is of version 1.8-r0\n    and is only in a repository tagged `@edge`",
+    );
+}
+
+#[test]
+fn a_pin_that_hides_it() {
+    check(
+        "future",
+        "`future`, asked for by the world\n  \
+         future-2-r0: is only in a repository tagged `@edge`",
+    );
+}
+
+#[test]
+fn a_name_that_nobody_takes_by_itself() {
+    check(
+        "man",
+        "`man`, asked for by the world\n  \
+         mandoc-1.14.6-r12: is not taken unless asked for by its own name",
+    );
+}
+
+#[test]
+fn a_dependency_that_is_not_there() {
+    check(
+        "lost",
+        "`so:gone.so.1`, asked for by `lost-1-r0`: no package has this name",
+    );
+}
+
+#[test]
+fn two_that_exclude_each_other() {
+    check(
+        "red blue",
+        "`!blue`, asked for by `red-1-r0`\n  blue-1-r0: breaks `!blue` of `red-1-r0`",
+    );
+}
