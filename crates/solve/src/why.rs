@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SolveError {
     /// Nothing fits; the value says why.
-    #[error("no set of packages satisfies the world\n{0}")]
+    #[error("no set of packages satisfies the world")]
     Unsatisfiable(Unsatisfiable),
     /// The request has more than [`MAX_REPOSITORIES`](crate::MAX_REPOSITORIES) repositories.
     #[error("there are {0} repositories, more than {max}", max = crate::MAX_REPOSITORIES)]

@@ -346,6 +346,9 @@ fn lane(kinds: Kinds, allowed: usize) {
         found
     });
     println!("{count} universes, {} differences", found.len());
+    if shrinks {
+        println!("{}", found.join("\n"));
+    }
     let most = (count * allowed).div_ceil(1_000);
     assert!(found.len() <= most, "{}", found.join("\n"));
 }
