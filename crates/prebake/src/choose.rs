@@ -20,7 +20,7 @@ use crate::recipe::Recipe;
 use crate::reporter::Stage;
 use crate::repositories::{Moment, Opened, Repositories};
 use crate::update::Upgrade;
-use crate::{unsatisfiable, world};
+use crate::world;
 
 /// The largest base that is taken, in bytes. Alpine's are under 5 MB.
 pub const MAX_BASE_BYTES: u64 = 1 << 30;
@@ -230,14 +230,14 @@ impl Chooser<'_> {
             architectures: &[self.arch.name()],
             upgrade: false,
         };
-        solve(&request).map_err(|source| Error::Unsatisfiable {
-            arch: self.arch,
-            reasons: match &source {
-                SolveError::Unsatisfiable(_) => unsatisfiable::reasons(&request),
-                _ => Vec::new(),
+        let arch = self.arch;
+        solve(&request).map_err(|error| match error {
+            SolveError::Unsatisfiable(why) => Error::Unsatisfiable {
+                arch,
+                held,
+                why: Box::new(why),
             },
-            held,
-            source: Box::new(source),
+            source => Error::Solve { arch, source },
         })
     }
 

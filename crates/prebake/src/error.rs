@@ -15,7 +15,7 @@ use prebake_apk::tar::TarError;
 use prebake_fetch::{CacheError, FetchError, Kind as FetchKind, TransportError};
 use prebake_image::ImageError;
 use prebake_rootfs::MergeError;
-use prebake_solve::SolveError;
+use prebake_solve::{SolveError, Unsatisfiable};
 
 use crate::arch::Arch;
 use crate::document::DocumentError;
@@ -144,17 +144,23 @@ pub enum Error {
     /// No choice of packages is what the recipe asks for.
     #[error(
         "no choice of packages for {arch} satisfies the recipe{}",
-        Lines(reasons)
+        Indented(&why.display("the recipe"))
     )]
     Unsatisfiable {
         /// For which architecture.
         arch: Arch,
-        /// What can be told of the reasons, each in one line; perhaps nothing.
-        reasons: Vec<String>,
         /// Whether packages were held at the versions of the lock.
         held: bool,
+        /// Why: a tree of reasons.
+        why: Box<Unsatisfiable>,
+    },
+    /// The choice of packages was not made.
+    #[error("failed to choose the packages for {arch}")]
+    Solve {
+        /// For which architecture.
+        arch: Arch,
         /// Why.
-        source: Box<SolveError>,
+        source: SolveError,
     },
     /// There is no lock, and none may be written.
     #[error("there is no lock `{}`", .0.display())]
@@ -315,7 +321,9 @@ impl Error {
             | Self::Package { .. }
             | Self::Mismatch { .. }
             | Self::Identity { .. } => ErrorKind::Integrity,
-            Self::Merge { .. } | Self::Unsatisfiable { .. } => ErrorKind::Unsatisfiable,
+            Self::Merge { .. } | Self::Unsatisfiable { .. } | Self::Solve { .. } => {
+                ErrorKind::Unsatisfiable
+            }
             Self::NoLock(_) | Self::NotCurrent { .. } => ErrorKind::NotCurrent,
             Self::Image { source, .. } => image_kind(source),
             Self::Interrupted => ErrorKind::Interrupted,
@@ -463,12 +471,13 @@ fn cache_hints(error: &CacheError) -> Vec<String> {
     vec![text.to_owned()]
 }
 
-/// Writes each text on a line of its own, below what stands before.
-struct Lines<'a>(&'a [String]);
+/// Writes a text of several lines below what stands before.
+struct Indented<T>(T);
 
-impl fmt::Display for Lines<'_> {
+impl<T: fmt::Display> fmt::Display for Indented<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|line| write!(f, "\n  {line}"))
+        let text = self.0.to_string();
+        text.lines().try_for_each(|line| write!(f, "\n  {line}"))
     }
 }
 

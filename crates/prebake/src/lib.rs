@@ -29,7 +29,6 @@ mod reporter;
 mod repositories;
 mod rootfs_file;
 pub mod template;
-mod unsatisfiable;
 mod update;
 pub mod verify;
 mod world;

@@ -86,35 +86,53 @@ pub enum Objection {
     Needs(Box<Reason>),
 }
 
-impl fmt::Display for Requirer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::World => f.write_str("the world"),
-            Self::Package(package) => write!(f, "`{package}`"),
-        }
+impl Unsatisfiable {
+    /// Shows the tree of reasons, calling the world `world`: "the recipe", say.
+    pub fn display<'a>(&'a self, world: &'a str) -> impl fmt::Display + 'a {
+        Shown { why: self, world }
     }
 }
 
 impl fmt::Display for Unsatisfiable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (position, reason) in self.reasons.iter().enumerate() {
+        self.display("the world").fmt(f)
+    }
+}
+
+/// A tree of reasons to be shown.
+struct Shown<'a> {
+    why: &'a Unsatisfiable,
+    /// What the world is called.
+    world: &'a str,
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, reason) in self.why.reasons.iter().enumerate() {
             if position > 0 {
                 f.write_str("\n")?;
             }
-            reason.write(f, 0)?;
+            self.reason(f, reason, 0)?;
         }
         Ok(())
     }
 }
 
-impl Reason {
-    fn write(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
+impl Shown<'_> {
+    fn requirer(&self, requirer: &Requirer) -> String {
+        match requirer {
+            Requirer::World => self.world.to_owned(),
+            Requirer::Package(package) => format!("`{package}`"),
+        }
+    }
+
+    fn reason(&self, f: &mut fmt::Formatter<'_>, reason: &Reason, depth: usize) -> fmt::Result {
         let indent = 2 * depth;
-        let (dependency, requirer) = (&self.dependency, &self.requirer);
+        let (dependency, requirer) = (&reason.dependency, self.requirer(&reason.requirer));
         write!(f, "{:indent$}`{dependency}`, asked for by {requirer}", "")?;
-        if self.candidates.is_empty() {
+        if reason.candidates.is_empty() {
             f.write_str(": no package has this name")?;
-            if let [nearest, rest @ ..] = &self.near[..] {
+            if let [nearest, rest @ ..] = &reason.near[..] {
                 write!(f, "; did you mean `{nearest}`")?;
                 for name in rest {
                     write!(f, " or `{name}`")?;
@@ -122,43 +140,44 @@ impl Reason {
                 f.write_str("?")?;
             }
         }
-        for Candidate {
-            name,
-            version,
-            objections,
-        } in &self.candidates
-        {
+        for candidate in &reason.candidates {
+            let Candidate { name, version, .. } = candidate;
             write!(f, "\n{:indent$}  {name}-{version}: ", "")?;
-            if objections.is_empty() {
+            if candidate.objections.is_empty() {
                 f.write_str("would do, but does not fit with what else is asked for")?;
             }
-            for (position, objection) in objections.iter().enumerate() {
+            for (position, objection) in candidate.objections.iter().enumerate() {
                 if position > 0 {
                     write!(f, "\n{:indent$}    and ", "")?;
                 }
-                match objection {
-                    Objection::Version(Some(version)) => write!(f, "is of version {version}")?,
-                    Objection::Version(None) => f.write_str("has no version for this name")?,
-                    Objection::Tag(tag) => {
-                        write!(f, "is only in a repository tagged `@{tag}`")?;
-                    }
-                    Objection::Uninstallable => f.write_str("is nothing this apk can install")?,
-                    Objection::Forbidden { by, dependency } => {
-                        write!(f, "breaks `{dependency}` of {by}")?;
-                    }
-                    Objection::Taken { name, by } => {
-                        write!(f, "would have `{name}` to itself, which `{by}` has")?;
-                    }
-                    Objection::NotByItself => {
-                        f.write_str("is not taken unless asked for by its own name")?;
-                    }
-                    Objection::Needs(reason) => {
-                        f.write_str("needs what cannot be had:\n")?;
-                        reason.write(f, depth + 3)?;
-                    }
-                }
+                self.objection(f, objection, depth)?;
             }
         }
         Ok(())
+    }
+
+    fn objection(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        objection: &Objection,
+        depth: usize,
+    ) -> fmt::Result {
+        match objection {
+            Objection::Version(Some(version)) => write!(f, "is of version {version}"),
+            Objection::Version(None) => f.write_str("has no version for this name"),
+            Objection::Tag(tag) => write!(f, "is only in a repository tagged `@{tag}`"),
+            Objection::Uninstallable => f.write_str("is nothing this apk can install"),
+            Objection::Forbidden { by, dependency } => {
+                write!(f, "breaks `{dependency}` of {}", self.requirer(by))
+            }
+            Objection::Taken { name, by } => {
+                write!(f, "would have `{name}` to itself, which `{by}` has")
+            }
+            Objection::NotByItself => f.write_str("is not taken unless asked for by its own name"),
+            Objection::Needs(reason) => {
+                f.write_str("needs what cannot be had:\n")?;
+                self.reason(f, reason, depth + 3)
+            }
+        }
     }
 }

@@ -123,17 +123,14 @@ fn packages_that_are_not_to_be_had() {
     for (packages, reason) in [
         (
             &["tol"][..],
-            "`tol`: no repository has it; did you mean `tool`?",
-        ),
-        (&["tool>2"], "`tool>2`: there is only tool-1.0-r0"),
-        (
-            &["rival", "tool"],
-            "rival-1.0-r0 forbids `!tool`, and tool-1.0-r0 is needed",
+            "`tol`, asked for by the recipe: no package has this name; did you mean `tool`?",
         ),
         (
-            &["tool", "!data"],
-            "the recipe forbids `!data`, and data-2.0-r0 is needed",
+            &["tool>2"],
+            "`tool>2`, asked for by the recipe\n    tool-1.0-r0: is of version 1.0-r0",
         ),
+        (&["rival", "tool"], "breaks `!tool` of `rival-1.0-r0`"),
+        (&["tool", "!data"], "breaks `!data` of the recipe"),
     ] {
         stove.put_old();
         stove.cook(packages);
