@@ -35,6 +35,19 @@ pub fn solve(request: &Request<'_>) -> Result<Solution, SolveError> {
     if request.repositories.len() > MAX_REPOSITORIES {
         return Err(SolveError::TooManyRepositories(request.repositories.len()));
     }
+    for dependency in request.world {
+        let known = |tag| {
+            request
+                .repositories
+                .iter()
+                .any(|known| known.tag == Some(tag))
+        };
+        if dependency.tag.is_some_and(|tag| !known(tag)) {
+            return Err(SolveError::UnknownTag {
+                dependency: dependency.to_string(),
+            });
+        }
+    }
     let universe = Universe::new(request);
     let mut search = Search::new(&universe, request);
     search

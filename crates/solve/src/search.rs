@@ -125,11 +125,20 @@ impl<'a, 'u> Search<'a, 'u> {
         &self.tags
     }
 
-    /// Returns the tag that an installed package has to carry: the one pin that it is here by.
+    /// Returns the tag that an installed package has to carry: of the pins that it is here by, the
+    /// one whose repository has it.
     pub(crate) fn tag_of(&self, package: PackageId) -> Option<usize> {
         let state = &self.packages[package];
-        let pins = state.preferred_pins >> 1;
-        (pins != 0).then(|| pins.trailing_zeros() as usize)
+        let repositories = self.package(package).repositories;
+        let among = |pins: u64| {
+            let mut of_pins = self.pin_repositories.iter().enumerate();
+            of_pins.find(|(pin, of_pin)| pins & (1 << pin) != 0 && *of_pin & repositories != 0)
+        };
+        let untagged = 1;
+        let (pin, _) = among(state.preferred_pins)
+            .or_else(|| among(untagged))
+            .or_else(|| among(state.allowed_pins))?;
+        pin.checked_sub(1)
     }
 
     /// Returns the tag of a repository that has a package.
@@ -337,19 +346,15 @@ impl<'a, 'u> Search<'a, 'u> {
         requirer: Option<PackageId>,
         tag: Option<&'a str>,
     ) {
-        let (allowed, preferred) = if let Some(requirer) = requirer {
-            let requirer = &self.packages[requirer];
-            (requirer.allowed_pins, requirer.preferred_pins)
-        } else {
-            let pin = 1 << self.pin(tag).unwrap_or(0);
-            (pin, pin)
+        let allowed = match requirer {
+            Some(requirer) => self.packages[requirer].allowed_pins,
+            None => 1 << self.pin(tag).unwrap_or(0),
         };
         let state = &mut self.packages[package];
         state.allowed_pins |= allowed;
         if requirer.is_none() {
-            state.preferred_pins = preferred;
-        } else {
-            state.preferred_pins |= preferred;
+            // Only the world prefers; what a package draws in may come from its pins, no more.
+            state.preferred_pins = allowed;
         }
         self.update_pins(package);
     }

@@ -8,6 +8,12 @@ pub enum SolveError {
     /// Nothing fits; the value says why.
     #[error("no set of packages satisfies the world")]
     Unsatisfiable(Unsatisfiable),
+    /// The world pins something to a tag that no repository has, which apk refuses too.
+    #[error("`{dependency}` is pinned to a tag that no repository has")]
+    UnknownTag {
+        /// The dependency as apk writes it.
+        dependency: String,
+    },
     /// The request has more than [`MAX_REPOSITORIES`](crate::MAX_REPOSITORIES) repositories.
     #[error("there are {0} repositories, more than {max}", max = crate::MAX_REPOSITORIES)]
     TooManyRepositories(usize),

@@ -172,6 +172,9 @@ impl Stage {
         if errors.contains("unable to select packages") {
             return vec!["unsatisfiable".into()];
         }
+        if errors.contains("missing repository tags") {
+            return vec!["unknown tag".into()];
+        }
         assert!(output.status.success(), "{words:?}: {errors}");
         text.lines()
             .filter_map(|line| Some(line.strip_prefix('(')?.split_once(") ")?.1.to_owned()))
@@ -208,6 +211,7 @@ impl Stage {
         let solution = match solve(&request) {
             Ok(solution) => solution,
             Err(SolveError::Unsatisfiable(_)) => return vec!["unsatisfiable".into()],
+            Err(SolveError::UnknownTag { .. }) => return vec!["unknown tag".into()],
             Err(error) => return vec![error.to_string()],
         };
         let describe = |source: Source| {

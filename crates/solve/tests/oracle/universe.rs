@@ -361,7 +361,7 @@ fn from_nothing() {
             tags: false,
             removals: false,
         },
-        30,
+        25,
     );
 }
 
@@ -373,7 +373,7 @@ fn with_tagged_repositories() {
             tags: true,
             removals: false,
         },
-        80,
+        35,
     );
 }
 
@@ -385,6 +385,6 @@ fn on_a_base() {
             tags: true,
             removals: true,
         },
-        80,
+        35,
     );
 }
