@@ -243,6 +243,14 @@ pub enum Error {
         /// What it is instead, as far as that can be said.
         what: String,
     },
+    /// A file that was to be a rootfs is none.
+    #[error("`{}` is {what}", path.display())]
+    NotRootfs {
+        /// Which.
+        path: PathBuf,
+        /// What it is instead, as far as that can be said.
+        what: String,
+    },
     /// Somebody asked to stop.
     #[error("interrupted")]
     Interrupted,
@@ -316,6 +324,7 @@ impl Error {
             | Self::IndexText { .. }
             | Self::Base { .. }
             | Self::Rootfs { .. }
+            | Self::NotRootfs { .. }
             | Self::BaseContent { .. }
             | Self::PackageContent { .. }
             | Self::Package { .. }

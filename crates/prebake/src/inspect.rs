@@ -131,15 +131,15 @@ pub fn inspect(path: &Path) -> Result<Inspection, Error> {
 
 /// Refuses a file that is something else than a rootfs.
 pub(crate) fn expect_rootfs(path: &Path) -> Result<(), Error> {
-    let what = match kind(path)? {
-        Kind::Rootfs => return Ok(()),
-        Kind::Package => "a package, and no rootfs",
-        Kind::Index => "an index, and no rootfs",
+    let what = match kind(path) {
+        Ok(Kind::Rootfs) => return Ok(()),
+        Ok(Kind::Package) => "a package, and no rootfs".to_owned(),
+        Ok(Kind::Index) => "an index, and no rootfs".to_owned(),
+        Err(Error::NotKnown { what, .. }) => what,
+        Err(error) => return Err(error),
     };
-    Err(Error::NotKnown {
-        path: path.to_owned(),
-        what: what.to_owned(),
-    })
+    let path = path.to_owned();
+    Err(Error::NotRootfs { path, what })
 }
 
 fn read_error(path: &Path, source: io::Error) -> Error {

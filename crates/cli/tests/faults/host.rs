@@ -39,9 +39,9 @@ fn a_full_disk_under_the_output() {
     output.expect(0);
     let name = OUTPUT.trim_start_matches("out/");
     let old = std::str::from_utf8(OLD).unwrap();
-    let printed = format!("7\n{name}\n{old}\n./{OUTPUT}\n0\n{name}\n");
+    let printed = format!("7\n{name}\n{old}\n{OUTPUT}\n0\n{name}\n");
     assert_eq!(output.stdout, printed, "{}", output.stderr);
-    let told = format!("error: failed to write `./{OUTPUT}`\n");
+    let told = format!("error: failed to write `{OUTPUT}`\n");
     for word in [&told, "No space left on device", "hint: make room"] {
         assert!(output.stderr.contains(word), "{}", output.stderr);
     }
@@ -67,7 +67,7 @@ fn a_full_disk_under_the_cache() {
     output.expect(0);
     assert_eq!(
         output.stdout,
-        format!("7\n./{OUTPUT}\n0\n"),
+        format!("7\n{OUTPUT}\n0\n"),
         "{}",
         output.stderr
     );
@@ -138,7 +138,7 @@ fn folders_that_may_not_be_written() {
     if let Some(starter) = starter {
         let output = build_as_nobody(&stove, starter);
         output.expect(7);
-        let what = format!("error: failed to write `./{OUTPUT}`\n");
+        let what = format!("error: failed to write `{OUTPUT}`\n");
         assert_says(
             &output,
             &[&what, "Permission denied", "hint: allow writing"],
@@ -181,7 +181,7 @@ fn something_else_in_the_way() {
     fs_err::create_dir(stove.kitchen.path(OUTPUT)).unwrap();
     let output = stove.kitchen.run(&["build"]);
     output.expect(7);
-    let what = format!("error: failed to write `./{OUTPUT}`\n");
+    let what = format!("error: failed to write `{OUTPUT}`\n");
     assert_says(
         &output,
         &[&what, "there is a folder of that name", "hint: move"],
