@@ -1,7 +1,7 @@
 //! Bakes an Alpine root filesystem at build time, so that nothing is installed when it boots.
 //!
 //! Data flows one way: a [recipe] is what a person writes; [`update_lock`] chooses packages as
-//! apk would and writes the [lock], every input with its digests; [`build`] fetches what the lock
+//! apk would and writes the [lock], every input with its digests; [`build()`] fetches what the lock
 //! names, checks it, merges it by apk's rules and writes the outputs, whole or not at all.
 //!
 //! Nothing here prints or reads the environment: a [`Context`] is what a run may use of the host.
