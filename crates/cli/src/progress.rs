@@ -16,8 +16,25 @@ use crate::output;
 pub(crate) struct Bars {
     bar: ProgressBar,
     quiet: bool,
-    /// Bytes that each item of a fetch has, so that a download which starts over counts once.
-    items: Mutex<BTreeMap<usize, u64>>,
+    fetch: Mutex<Fetch>,
+}
+
+/// A fetch, item by item, so that a download which starts over counts once.
+#[derive(Debug, Default)]
+struct Fetch {
+    /// How many items there are.
+    count: usize,
+    /// The bytes that each has, and how many it is to have where that is known.
+    items: BTreeMap<usize, (u64, Option<u64>)>,
+}
+
+impl Fetch {
+    /// Returns how many bytes all items are to have; `None` until it is known of each.
+    fn total(&self) -> Option<u64> {
+        let known = self.items.len() == self.count;
+        let sizes = self.items.values().map(|(_, size)| *size);
+        sizes.sum::<Option<u64>>().filter(|_| known)
+    }
 }
 
 impl Bars {
@@ -32,12 +49,20 @@ impl Bars {
         Self {
             bar,
             quiet: global.quiet,
-            items: Mutex::default(),
+            fetch: Mutex::default(),
         }
     }
 
-    fn items(&self) -> MutexGuard<'_, BTreeMap<usize, u64>> {
-        self.items.lock().unwrap_or_else(PoisonError::into_inner)
+    fn fetch(&self) -> MutexGuard<'_, Fetch> {
+        self.fetch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Draws a bar of that many bytes.
+    fn length(&self, bytes: u64) {
+        if self.bar.length() != Some(bytes) {
+            self.style(BYTES);
+            self.bar.set_length(bytes);
+        }
     }
 
     fn style(&self, template: &str) {
@@ -60,22 +85,26 @@ const NO_TOTAL: &str = "{spinner} {msg} {bytes}";
 const NO_BYTES: &str = "{spinner} {msg}";
 
 impl Progress for Bars {
-    fn begin(&self, _items: usize, bytes: Option<u64>) {
-        self.items().clear();
+    fn begin(&self, items: usize, bytes: Option<u64>) {
+        *self.fetch() = Fetch {
+            count: items,
+            items: BTreeMap::new(),
+        };
         self.bar.reset();
         match bytes {
-            Some(bytes) => {
-                self.style(BYTES);
-                self.bar.set_length(bytes);
-            }
+            Some(bytes) => self.length(bytes),
             None => self.style(NO_TOTAL),
         }
     }
 
-    fn position(&self, item: usize, bytes: u64, _size: Option<u64>) {
-        let mut items = self.items();
-        items.insert(item, bytes);
-        self.bar.set_position(items.values().sum());
+    fn position(&self, item: usize, bytes: u64, size: Option<u64>) {
+        let mut fetch = self.fetch();
+        fetch.items.insert(item, (bytes, size));
+        if let Some(total) = fetch.total() {
+            self.length(total);
+        }
+        let bytes = fetch.items.values().map(|(bytes, _)| bytes).sum();
+        self.bar.set_position(bytes);
     }
 
     fn retry(&self, _item: usize, url: &str, problem: &str, wait: Duration) {
@@ -93,16 +122,14 @@ impl Progress for Bars {
 impl Reporter for Bars {
     fn stage(&self, stage: &Stage) {
         self.bar.reset();
+        self.bar.unset_length();
         self.style(NO_BYTES);
         self.bar.set_message(stage.to_string());
         self.bar.enable_steady_tick(Duration::from_millis(100));
     }
 
     fn written(&self, bytes: u64, total: u64) {
-        if self.bar.length() != Some(total) {
-            self.style(BYTES);
-            self.bar.set_length(total);
-        }
+        self.length(total);
         self.bar.set_position(bytes);
     }
 

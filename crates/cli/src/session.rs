@@ -31,7 +31,7 @@ pub(crate) fn open(arguments: &HostArguments, global: &Global) -> Result<Context
         cache: arguments.cache.clone(),
         offline: arguments.offline || environment::is_on(environment::OFFLINE),
         threads,
-        reporter: Box::new(Bars::new(global)),
+        reporter: std::sync::Arc::new(Bars::new(global)),
         cancel,
         environment: &|name| std::env::var_os(name),
     })

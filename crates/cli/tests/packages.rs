@@ -26,7 +26,7 @@ fn why_and_tree_tell_what_brought_a_package() {
     let Some((kitchen, _server)) = kitchen(test, "\"jq\", \"wget\"") else {
         return;
     };
-    let mut said = String::new();
+    let mut said = Vec::new();
     for arguments in [
         &["why", "oniguruma"][..],
         &["why", "libcrypto3"],
@@ -37,13 +37,15 @@ fn why_and_tree_tell_what_brought_a_package() {
     ] {
         let output = kitchen.run(arguments);
         output.expect(0);
-        said.push_str(&format!(
-            "$ prebake {}\n{}\n",
+        said.push(format!(
+            "$ prebake {}
+{}
+",
             arguments.join(" "),
             output.stdout
         ));
     }
-    insta::assert_snapshot!(said);
+    insta::assert_snapshot!(said.concat());
     let missing = kitchen.run(&["why", "onigurma"]);
     missing.expect(2);
     assert!(
@@ -164,7 +166,7 @@ fn ten_recipes_that_cannot_be_had_say_why() {
         "\"docker-cli-compose>9\", \"podman\"",
         "\"jq@edge\"",
     ];
-    let mut said = String::new();
+    let mut said = Vec::new();
     for world in worlds {
         let Some((kitchen, server)) = kitchen(test, world) else {
             return;
@@ -174,7 +176,7 @@ fn ten_recipes_that_cannot_be_had_say_why() {
         output.expect(code);
         assert!(!kitchen.path("prebake.lock").exists());
         let stderr = output.stderr.replace(&server.url(""), "http://mirror/");
-        said.push_str(&format!("packages = [{world}]\n{stderr}\n"));
+        said.push(format!("packages = [{world}]\n{stderr}\n"));
     }
-    insta::assert_snapshot!(said);
+    insta::assert_snapshot!(said.concat());
 }

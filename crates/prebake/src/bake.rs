@@ -59,7 +59,7 @@ impl<'c> Bake<'c> {
         let mut bake = Self {
             arch,
             merge: Merge::new(0),
-            blobs: Blobs::default(),
+            blobs: Blobs::new(std::sync::Arc::clone(&context.reporter)),
             epoch: 0,
             context,
             authority,

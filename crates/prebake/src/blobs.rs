@@ -1,6 +1,9 @@
 //! The files that a tree's contents are in, opened again to be written.
 
+use std::fmt;
 use std::io::{self, BufReader, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use prebake_apk::gzip;
 use prebake_apk::package::Package;
@@ -8,16 +11,42 @@ use prebake_fetch::Blob;
 use prebake_image::Sources;
 use prebake_rootfs::SourceId;
 
+use crate::reporter::Reporter;
+
 /// How much of a file is read at once.
 pub(crate) const READ_BUFFER: usize = 128 << 10;
 
 /// The base and the packages of one bake, by the numbers that the merge gave them.
-#[derive(Debug, Default)]
-pub(crate) struct Blobs(Vec<(SourceId, Blob)>);
+pub(crate) struct Blobs {
+    files: Vec<(SourceId, Blob)>,
+    reporter: Arc<dyn Reporter>,
+    /// How many of the files' bytes were read for the image that is being written.
+    read: Arc<AtomicU64>,
+}
+
+impl fmt::Debug for Blobs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Blobs").field(&self.files).finish()
+    }
+}
 
 impl Blobs {
+    /// Returns none; `reporter` hears how far an image is.
+    pub(crate) fn new(reporter: Arc<dyn Reporter>) -> Self {
+        Self {
+            files: Vec::new(),
+            reporter,
+            read: Arc::default(),
+        }
+    }
+
     pub(crate) fn add(&mut self, source: SourceId, blob: Blob) {
-        self.0.push((source, blob));
+        self.files.push((source, blob));
+    }
+
+    /// Begins another image.
+    pub(crate) fn rewind(&mut self) {
+        self.read.store(0, Ordering::Relaxed);
     }
 }
 
@@ -25,18 +54,37 @@ impl Sources for Blobs {
     /// Opens a file anew, and hashes it anew before a byte of it is given out: the cache may have
     /// changed since it was merged.
     fn open(&mut self, source: SourceId) -> io::Result<Box<dyn Read>> {
-        let blob = self
-            .0
-            .iter()
-            .find(|(id, _)| *id == source)
-            .map(|(_, blob)| blob);
+        let blob = self.files.iter().find(|(id, _)| *id == source);
         let blob = blob.ok_or_else(|| io::Error::other("the tree names a source that is none"))?;
-        let file = blob.open_verified().map_err(io::Error::other)?;
+        let file = Counted {
+            file: blob.1.open_verified().map_err(io::Error::other)?,
+            reporter: Arc::clone(&self.reporter),
+            read: Arc::clone(&self.read),
+            total: self.files.iter().map(|(_, blob)| blob.size()).sum(),
+        };
         let reader = BufReader::with_capacity(READ_BUFFER, file);
         if source == SourceId::BASE {
             return Ok(Box::new(gzip::Reader::new(reader)));
         }
         let package = Package::open(reader).map_err(io::Error::other)?;
         Ok(Box::new(package.into_data_archive()))
+    }
+}
+
+/// Tells how much was read.
+struct Counted<R> {
+    file: R,
+    reporter: Arc<dyn Reporter>,
+    read: Arc<AtomicU64>,
+    total: u64,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        let before = self.read.fetch_add(count as u64, Ordering::Relaxed);
+        let read = before.saturating_add(count as u64).min(self.total);
+        self.reporter.written(read, self.total);
+        Ok(count)
     }
 }

@@ -239,6 +239,7 @@ fn write(
         threads: context.threads.get(),
         ..tar_gz::Options::default()
     };
+    baked.blobs.rewind();
     let mut out = Stoppable {
         out: &mut file,
         context,

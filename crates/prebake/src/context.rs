@@ -22,7 +22,7 @@ pub struct HostOptions<'a> {
     /// How many threads compress. It changes no output.
     pub threads: NonZeroUsize,
     /// Who hears what is going on.
-    pub reporter: Box<dyn Reporter>,
+    pub reporter: Arc<dyn Reporter>,
     /// What stops the run when it is pulled.
     pub cancel: Cancel,
     /// Looks up an environment variable: for the cache's folder and the proxies.
@@ -41,7 +41,7 @@ impl fmt::Debug for HostOptions<'_> {
 pub struct Context {
     pub(crate) fetcher: Fetcher,
     pub(crate) threads: NonZeroUsize,
-    pub(crate) reporter: Box<dyn Reporter>,
+    pub(crate) reporter: Arc<dyn Reporter>,
     pub(crate) cancel: Cancel,
 }
 

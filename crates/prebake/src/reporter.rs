@@ -13,7 +13,7 @@ pub trait Reporter: Progress {
         let _ = stage;
     }
 
-    /// Of an image's `total` bytes before compression, `bytes` are written.
+    /// Of the `total` bytes of all the files that an image is made of, `bytes` went into it.
     fn written(&self, bytes: u64, total: u64) {
         let _ = (bytes, total);
     }

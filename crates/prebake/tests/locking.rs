@@ -68,7 +68,7 @@ impl Kitchen {
             cache: Some(self.path("cache")),
             offline: false,
             threads: NonZeroUsize::MIN,
-            reporter: Box::new(Silent),
+            reporter: std::sync::Arc::new(Silent),
             cancel: Cancel::default(),
             environment: &|_| None,
         })
