@@ -2,14 +2,14 @@
 
 use std::io::{self, BufReader, Read};
 
-use prebake_apk::digest::{Sha1, Sha256};
+use prebake_apk::digest::Sha1;
 use prebake_apk::entry::{Entry, EntryKind};
 use prebake_apk::gzip;
 use prebake_apk::installed::Stanza;
 use prebake_apk::package::Package;
 use prebake_apk::path::GuestPath;
 use prebake_apk::tar;
-use prebake_fetch::{Blob, VerifiedBlob};
+use prebake_fetch::Blob;
 use prebake_rootfs::merge::{Base, MAX_INLINE, NewPackage, Owner};
 use prebake_rootfs::tree::FileContent;
 use prebake_rootfs::{Content, Merge, MergeError, Report, SourceId, Tree};
@@ -19,9 +19,9 @@ use crate::arch::Arch;
 use crate::blobs::{Blobs, READ_BUFFER};
 use crate::context::Context;
 use crate::error::Error;
-use crate::host_file;
 use crate::lock::{LockedBase, LockedPackage, Step};
 use crate::recipe::{self, MAX_FILE_BYTES, Recipe};
+use crate::{host_file, package_file};
 
 /// How much of a file's content is hashed at once.
 const HASH_BUFFER: usize = 64 << 10;
@@ -64,12 +64,13 @@ impl<'c> Bake<'c> {
             context,
             authority,
         };
-        let file = open(&locked.url, blob, locked.size, &locked.sha256)?;
+        let file = package_file::verified(&locked.url, blob, locked.size, &locked.sha256)?;
         let fail = |source| Error::Base {
             url: locked.url.clone(),
             source,
         };
-        let mut archive = tar::Reader::new(gzip::Reader::new(file));
+        let inflated = BufReader::with_capacity(READ_BUFFER, gzip::Reader::new(file));
+        let mut archive = tar::Reader::new(inflated);
         while let Some(entry) = archive.next().map_err(fail)? {
             context.alive()?;
             bake.epoch = bake.epoch.max(entry.mtime);
@@ -155,14 +156,8 @@ impl<'c> Bake<'c> {
 
     /// Checks a package against all that is known of it and merges it.
     fn install(&mut self, locked: &LockedPackage, blob: &Blob) -> Result<(), Error> {
-        let file = open(&locked.url, blob, locked.size, &locked.sha256)?;
-        let label = format!("{}-{}", locked.name, locked.version);
-        let fail = |source| Error::Package {
-            package: label.clone(),
-            url: locked.url.clone(),
-            source,
-        };
-        let package = Package::open(file).map_err(fail)?;
+        let package = package_file::open(locked, blob)?;
+        let fail = |source| package_file::failed(locked, source);
         let info = package.info();
         let expect = |what, found, expected| self.expect(locked, what, found, expected);
         expect(
@@ -184,7 +179,7 @@ impl<'c> Bake<'c> {
             let path = entry.path.clone();
             let file =
                 content(&entry, source, &mut data).map_err(|source| Error::PackageContent {
-                    package: label.clone(),
+                    package: format!("{}-{}", locked.name, locked.version),
                     url: locked.url.clone(),
                     path,
                     source,
@@ -227,38 +222,6 @@ impl<'c> Bake<'c> {
             report,
         })
     }
-}
-
-/// Opens a blob after hashing it, and holds it against what is pinned.
-fn open(
-    url: &str,
-    blob: &Blob,
-    size: u64,
-    sha256: &Sha256,
-) -> Result<BufReader<VerifiedBlob>, Error> {
-    let file = blob.open_verified().map_err(Error::Cache)?;
-    let mismatch = |what, found: String, expected: String| Error::Mismatch {
-        input: url.to_owned(),
-        what,
-        found,
-        authority: "the lock",
-        expected,
-    };
-    if file.sha256() != *sha256 {
-        return Err(mismatch(
-            "the SHA-256",
-            file.sha256().to_string(),
-            sha256.to_string(),
-        ));
-    }
-    if file.size() != size {
-        return Err(mismatch(
-            "the size",
-            file.size().to_string(),
-            size.to_string(),
-        ));
-    }
-    Ok(BufReader::with_capacity(READ_BUFFER, file))
 }
 
 /// Returns the fields that the apk database will have of a package.

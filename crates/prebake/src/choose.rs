@@ -3,7 +3,6 @@
 use prebake_apk::digest::Sha256;
 use prebake_apk::index::{Index, Stanza};
 use prebake_apk::installed;
-use prebake_apk::package::Package;
 use prebake_fetch::{Blob, Kind as FetchKind, Wanted};
 use prebake_rootfs::merge::Base;
 use prebake_solve::{ChangeKind, Repository, Request, Solution, SolveError, Source, solve};
@@ -20,7 +19,7 @@ use crate::recipe::Recipe;
 use crate::reporter::Stage;
 use crate::repositories::{Moment, Opened, Repositories};
 use crate::update::Upgrade;
-use crate::world;
+use crate::{package_file, world};
 
 /// The largest base that is taken, in bytes. Alpine's are under 5 MB.
 pub const MAX_BASE_BYTES: u64 = 1 << 30;
@@ -374,14 +373,8 @@ fn unusual_stanza(
     stanza: &Stanza<'_>,
     blob: &Blob,
 ) -> Result<Option<String>, Error> {
-    let file = blob.open_verified().map_err(Error::Cache)?;
-    let package = Package::open(std::io::BufReader::new(file));
-    let package = package.map_err(|source| Error::Package {
-        package: format!("{}-{}", locked.name, locked.version),
-        url: locked.url.clone(),
-        source,
-    })?;
-    let own = installed::Stanza::from_package(package.info(), package.identity(), locked.size);
+    let package = package_file::open(locked, blob)?;
+    let own = package_file::own_stanza(locked, &package);
     let said = installed::Stanza::parse(stanza.text().as_bytes());
     let same = said.is_some_and(|said| {
         // What an index never says comes from the package in either case.

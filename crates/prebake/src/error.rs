@@ -353,7 +353,7 @@ impl Error {
                      moves on to what it has now, `mirrors` in the recipe names others",
                 ),
                 FetchKind::Integrity => hint(
-                    "what the server sent is not what the lock pins: a mirror that is behind, or \
+                    "what the server sent is not what the lock or the index names: a mirror that is behind, or \
                      somebody in between; `prebake lock --upgrade` moves on if that is intended",
                 ),
                 FetchKind::Offline => hint("run it once without `--offline`"),

@@ -3,12 +3,11 @@
 //! An index has only the newest version of each package, so what it says of a held package is
 //! replaced by what the package's own file says of itself.
 
-use prebake_apk::installed::Stanza;
-use prebake_apk::package::Package;
 use prebake_fetch::Blob;
 
 use crate::error::Error;
 use crate::lock::LockedPackage;
+use crate::package_file;
 
 /// A package that stays at its version.
 #[derive(Debug)]
@@ -21,20 +20,13 @@ pub(crate) struct Held {
 impl Held {
     /// Reads what the package that `locked` names says of itself.
     pub(crate) fn read(locked: &LockedPackage, blob: &Blob) -> Result<Self, Error> {
-        let file = blob.open_verified().map_err(Error::Cache)?;
-        let package = Package::open(std::io::BufReader::new(file));
-        let package = package.map_err(|source| Error::Package {
-            package: format!("{}-{}", locked.name, locked.version),
-            url: locked.url.clone(),
-            source,
-        })?;
-        let own = || Stanza::from_package(package.info(), package.identity(), locked.size);
+        let package = package_file::open(locked, blob)?;
         Ok(Self {
             name: locked.name.clone(),
             url: locked.url.clone(),
             stanza: match &locked.index_stanza {
                 Some(text) => text.clone().into_bytes(),
-                None => own().to_text(),
+                None => package_file::own_stanza(locked, &package).to_text(),
             },
         })
     }

@@ -23,6 +23,7 @@ mod keys;
 pub mod lock;
 mod outdated;
 pub mod output_file;
+mod package_file;
 mod places;
 pub mod recipe;
 mod reporter;

@@ -64,7 +64,7 @@ fn from_the_server_with_a_lock() {
                 &output,
                 &[
                     &what,
-                    "hint: what the server sent is not what the lock pins",
+                    "hint: what the server sent is not what the lock or the index names",
                 ],
             );
             stove.assert_old();
