@@ -165,7 +165,7 @@ pub(crate) struct InitArguments {
     pub(crate) packages: Vec<String>,
 }
 
-/// The release that `init` writes: the newest that prebake was tried with.
+/// The release that `init` writes: that of the recipe which prebake was made for.
 pub(crate) const DEFAULT_RELEASE: &str = "3.21.3";
 
 /// Choose the packages and write the lock

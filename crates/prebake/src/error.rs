@@ -379,6 +379,13 @@ impl Error {
                      try another mirror, and compare the key files",
                 ),
             },
+            Self::ReadFile {
+                what: "the recipe",
+                source,
+                ..
+            } if source.kind() == io::ErrorKind::NotFound => {
+                hint("`prebake init` writes one to start from")
+            }
             Self::BadEntry { hint: text, .. } => hint(text),
             Self::NotInRecipe {
                 near: Some(near), ..
