@@ -28,22 +28,19 @@ pub(crate) fn run(arguments: &BuildArguments, global: &Global) -> Result<u8, Err
     for one in &built.outputs {
         output::line(&one.path.display().to_string());
     }
-    if global.is_watched() {
-        tell(&built);
-    }
     if !global.quiet {
-        for one in &built.outputs {
-            tell_report(one);
-        }
+        tell(&built, global);
     }
     Ok(exit_code::SUCCESS)
 }
 
-fn tell(built: &Built) {
+fn tell(built: &Built, global: &Global) {
     match built.lock {
-        LockState::Current => {}
-        LockState::Written => output::notice("the lock was written; commit it"),
+        LockState::Written if global.is_watched() => {
+            output::notice("the lock was written; commit it");
+        }
         LockState::Updated => output::notice("the lock was updated"),
+        LockState::Current | LockState::Written => {}
     }
     for one in &built.outputs {
         output::notice(&format!(
@@ -54,6 +51,7 @@ fn tell(built: &Built) {
             one.packages,
             one.identity,
         ));
+        tell_report(one);
     }
 }
 
