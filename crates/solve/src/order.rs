@@ -117,6 +117,10 @@ impl<'a, 's, 'u> Order<'a, 's, 'u> {
             return;
         };
         if !std::mem::replace(&mut self.search.packages[package].in_changes, true) {
+            // Who stands for a name that several share does not matter once one of them is there.
+            for (given, _) in &self.search.package(package).provides {
+                self.search.names[*given].in_changes = true;
+            }
             self.stack.push(Frame {
                 package,
                 dependency: 0,
@@ -133,10 +137,9 @@ impl<'a, 's, 'u> Order<'a, 's, 'u> {
             let depends = &self.search.packages[package].depends;
             if let Some(wanted) = depends.get(frame.dependency) {
                 frame.dependency += 1;
+                // A conflict with one version lets another come first, as a dependency would.
                 let name = wanted.name;
-                if !wanted.dependency.conflict {
-                    self.enter(name);
-                }
+                self.enter(name);
                 continue;
             }
             if !std::mem::replace(&mut frame.recorded, true) {

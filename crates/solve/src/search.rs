@@ -4,6 +4,7 @@
 //! backtracking is unsatisfiable to both. A name is *decided* once; which name is decided next,
 //! and which provider it gets, follows from what is known by then.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};
 
 use prebake_apk::dependency::Dependency;
@@ -37,7 +38,7 @@ pub(crate) struct Search<'a, 'u> {
     /// Whether something that was asked for cannot be had.
     pub(crate) failed: bool,
     dirty: VecDeque<NameId>,
-    open: BTreeSet<(u8, u32, NameId)>,
+    open: BTreeSet<(u8, Reverse<u32>, NameId)>,
     next_order: u32,
     /// The number of the current merging.
     merging: u32,
@@ -232,7 +233,6 @@ impl<'a, 'u> Search<'a, 'u> {
             self.names[name].requirers += 1;
             self.became_required(name);
         }
-        self.names[name].held = !self.names[name].choice.is_open();
         if !self.names[name].choice.is_open() && !self.is_met_by_choice(&wanted) {
             self.failed = true;
         }
@@ -270,7 +270,7 @@ impl<'a, 'u> Search<'a, 'u> {
     /// A name is asked for, for the first time or once more.
     fn became_required(&mut self, name: NameId) {
         self.queue_dirty(name);
-        self.queue_open(name, false);
+        self.queue_open(name);
         self.wake_triggered(name);
     }
 
@@ -308,29 +308,23 @@ impl<'a, 'u> Search<'a, 'u> {
     }
 
     /// Puts a name where it belongs in the queue of names to decide, or takes it out.
-    fn queue_open(&mut self, name: NameId, reevaluated: bool) {
-        if reevaluated {
-            let settled = self.names[name].reverse_depends.iter().all(|reverse| {
-                let state = &self.names[*reverse];
-                *reverse == name || state.requirers == 0 || !state.choice.is_open()
-            });
-            self.names[name].settled = settled;
-        }
+    fn queue_open(&mut self, name: NameId) {
         let state = &mut self.names[name];
         let wanted = state.choice.is_open() && (state.requirers > 0 || state.has_triggered);
-        // First what leaves no choice and cannot be asked for otherwise any more, then what may be
-        // taken by itself, and last what is only triggered.
+        // First what leaves no choice, then what may be taken by itself, and last what is only
+        // triggered. Of equals, what was numbered last: that is what asks before what is asked for,
+        // so that all who have a say in a name have spoken when it is decided.
         let priority = match (state.has_options, state.has_auto_selectable) {
             _ if !wanted => None,
             _ if state.requirers == 0 => Some(3),
-            (false, _) if state.settled => Some(0),
+            (false, _) => Some(0),
             (_, true) => Some(1),
             (_, false) => Some(2),
         };
         if state.queued == priority {
             return;
         }
-        let order = state.order;
+        let order = Reverse(state.order);
         if let Some(old) = std::mem::replace(&mut state.queued, priority) {
             self.open.remove(&(old, order, name));
         }
@@ -395,6 +389,6 @@ impl<'a, 'u> Search<'a, 'u> {
 
     fn decide(&mut self, name: NameId, choice: Choice<'a>) {
         self.names[name].choice = choice;
-        self.queue_open(name, false);
+        self.queue_open(name);
     }
 }

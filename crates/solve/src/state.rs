@@ -64,11 +64,9 @@ impl Count {
 pub(crate) struct NameState<'a> {
     /// Whether anything that could be chosen has to do with it.
     pub(crate) discovered: bool,
-    /// Its place in the order of discovery: lower ones lie deeper and are decided first.
+    /// Its place in the order of discovery: higher ones are nearer to the world and are decided first.
     pub(crate) order: u32,
     pub(crate) choice: Choice<'a>,
-    /// Whether something came to rely on who holds a shared name.
-    pub(crate) held: bool,
     /// How many chosen packages and world entries ask for it.
     pub(crate) requirers: u32,
     /// The names whose providers depend on it.
@@ -81,8 +79,6 @@ pub(crate) struct NameState<'a> {
     pub(crate) has_options: bool,
     /// Whether a provider may be taken without being asked for by its own name.
     pub(crate) has_auto_selectable: bool,
-    /// Whether everything that could ask for it is decided.
-    pub(crate) settled: bool,
     pub(crate) reevaluate_dependencies: bool,
     pub(crate) reevaluate_triggers: bool,
     pub(crate) is_dirty: bool,

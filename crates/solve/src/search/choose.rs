@@ -27,7 +27,6 @@ impl<'a> Search<'a, '_> {
         }
         let package = self.package(id);
         self.assign(name, chosen)?;
-        self.names[name].held = true;
         self.assign(
             package.name,
             Provider {
@@ -142,10 +141,7 @@ impl<'a> Search<'a, '_> {
         match self.names[name].choice {
             Choice::Provider(holder) if holder.package == provider.package => return Ok(()),
             Choice::Provider(holder) if holder.version.is_none() && provider.version.is_none() => {
-                // Of those that share a name, the last one before it is asked for stands for it.
-                if !self.names[name].held {
-                    self.names[name].choice = Choice::Provider(provider);
-                }
+                // Of those that share a name, the one that was decided first stands for it.
                 return Ok(());
             }
             Choice::Provider(_) => {

@@ -11,14 +11,18 @@ struct Frame {
     name: NameId,
     provider: usize,
     dependency: usize,
-    giver: usize,
     given: usize,
+    /// How many of the given name's own steps are done: entering it, unless it is the frame's own,
+    /// and then each name that it triggers.
     triggered: usize,
 }
 
 impl Search<'_, '_> {
-    /// Discovers a name and everything behind it. Names are numbered when all behind them are,
-    /// so that a dependency comes before what depends on it.
+    /// Discovers a name and everything behind it, and numbers the names on the way back.
+    ///
+    /// Experiments told what is numbered before a name: what its providers depend on or forbid,
+    /// and, for the packages that it is the own name of, what they provide and what all their names
+    /// trigger, unless met before. The own name of a package that merely provides it is not.
     ///
     /// The stack is kept by hand: a chain of dependencies may be as long as an index.
     pub(super) fn discover(&mut self, name: NameId) -> Result<(), TooMuchWork> {
@@ -28,52 +32,52 @@ impl Search<'_, '_> {
             self.step()?;
             let name = frame.name;
             let providers = self.providers(name);
-            if let Some(provider) = providers.get(frame.provider) {
-                let package = provider.package;
-                if frame.dependency == 0 {
-                    if self.packages[package].discovered {
-                        frame.provider += 1;
-                        continue;
-                    }
-                    self.read(package);
-                }
-                let depends = &self.packages[package].depends;
-                if let Some(wanted) = depends.get(frame.dependency) {
-                    frame.dependency += 1;
-                    let next = wanted.name;
-                    self.enter(next, &mut stack);
-                } else {
-                    frame.provider += 1;
-                    frame.dependency = 0;
-                }
-            } else if let Some(provider) = providers.get(frame.giver) {
-                let package = self.package(provider.package);
-                let given = match frame.given {
-                    0 => Some(package.name),
-                    at => package.provides.get(at - 1).map(|given| given.0),
-                };
-                // What a provided name triggers shows only if the name itself was not met before.
-                let hidden = |given: NameId| given != package.name && self.names[given].discovered;
-                match given {
-                    Some(given) if frame.triggered > 0 || !hidden(given) => {
-                        if let Some(next) = self.install_if_of(given).get(frame.triggered) {
-                            frame.triggered += 1;
-                            self.enter(*next, &mut stack);
-                        } else {
-                            frame.given += 1;
-                            frame.triggered = 0;
-                        }
-                    }
-                    Some(_) => frame.given += 1,
-                    None => {
-                        frame.giver += 1;
-                        frame.given = 0;
-                    }
-                }
-            } else {
+            let Some(provider) = providers.get(frame.provider) else {
                 self.next_order += 1;
                 self.names[name].order = self.next_order;
                 stack.pop();
+                continue;
+            };
+            let id = provider.package;
+            let package = self.package(id);
+            let own = package.name == name;
+            if !self.packages[id].discovered {
+                self.read(id);
+            }
+            let depends = &self.packages[id].depends;
+            if let Some(wanted) = depends.get(frame.dependency) {
+                frame.dependency += 1;
+                let next = wanted.name;
+                self.enter(next, &mut stack);
+                continue;
+            }
+            let given = match frame.given {
+                0 => Some(package.name),
+                at => package.provides.get(at - 1).map(|given| given.0),
+            }
+            .filter(|_| own);
+            let Some(given) = given else {
+                frame.provider += 1;
+                frame.dependency = 0;
+                frame.given = 0;
+                continue;
+            };
+            if frame.triggered == 0 && given != name {
+                if self.names[given].discovered {
+                    frame.given += 1;
+                } else {
+                    frame.triggered = 1;
+                    self.enter(given, &mut stack);
+                }
+                continue;
+            }
+            let entered = usize::from(given != name);
+            if let Some(next) = self.install_if_of(given).get(frame.triggered - entered) {
+                frame.triggered += 1;
+                self.enter(*next, &mut stack);
+            } else {
+                frame.given += 1;
+                frame.triggered = 0;
             }
         }
         Ok(())
@@ -88,7 +92,6 @@ impl Search<'_, '_> {
             name,
             provider: 0,
             dependency: 0,
-            giver: 0,
             given: 0,
             triggered: 0,
         });

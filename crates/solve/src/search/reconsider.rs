@@ -57,7 +57,7 @@ impl<'a> Search<'a, '_> {
         if let Some(first) = first {
             self.take_what_is_common(name, first, candidates)?;
         }
-        self.queue_open(name, true);
+        self.queue_open(name);
         Ok(())
     }
 
