@@ -5,6 +5,7 @@ use prebake_apk::dependency;
 use super::{Search, TooMuchWork};
 use crate::state::Wanted;
 use crate::universe::{NameId, PackageId};
+use crate::world::compare_names;
 
 /// A name whose surroundings are being discovered, and how far that is.
 struct Frame {
@@ -12,6 +13,10 @@ struct Frame {
     provider: usize,
     dependency: usize,
     given: usize,
+    /// Whether it was met only as what a package provides.
+    shallow: bool,
+    /// The own names of those that merely provide it, once it is numbered.
+    owners: Option<Vec<NameId>>,
     /// How many of the given name's own steps are done: entering it, unless it is the frame's own,
     /// and then each name that it triggers.
     triggered: usize,
@@ -22,20 +27,44 @@ impl Search<'_, '_> {
     ///
     /// Experiments told what is numbered before a name: what its providers depend on or forbid,
     /// and, for the packages that it is the own name of, what they provide and what all their names
-    /// trigger, unless met before. The own name of a package that merely provides it is not.
+    /// trigger, unless met before. After it, in the order of the alphabet, come the own names of the
+    /// packages that merely provide it; not so for a name met only as what a package provides.
     ///
     /// The stack is kept by hand: a chain of dependencies may be as long as an index.
     pub(super) fn discover(&mut self, name: NameId) -> Result<(), TooMuchWork> {
+        let universe = self.universe;
+        let text = |id: NameId| universe.names.get(id.index()).map_or("", |name| name.text);
         let mut stack = Vec::new();
-        self.enter(name, &mut stack);
+        self.enter(name, false, &mut stack);
         while let Some(frame) = stack.last_mut() {
             self.step()?;
             let name = frame.name;
             let providers = self.providers(name);
             let Some(provider) = providers.get(frame.provider) else {
-                self.next_order += 1;
-                self.names[name].order = self.next_order;
-                stack.pop();
+                if self.names[name].order == 0 {
+                    self.next_order += 1;
+                    self.names[name].order = self.next_order;
+                }
+                if frame.shallow {
+                    stack.pop();
+                    continue;
+                }
+                let owners = frame.owners.get_or_insert_with(|| {
+                    let mut owners: Vec<_> = providers
+                        .iter()
+                        .map(|provider| universe.packages[provider.package.index()].name)
+                        .filter(|owner| *owner != name)
+                        .collect();
+                    // Taken from the end.
+                    owners.sort_by(|a, b| compare_names(text(*b), text(*a)));
+                    owners
+                });
+                match owners.pop() {
+                    Some(owner) => self.enter(owner, false, &mut stack),
+                    None => {
+                        stack.pop();
+                    }
+                }
                 continue;
             };
             let id = provider.package;
@@ -48,7 +77,7 @@ impl Search<'_, '_> {
             if let Some(wanted) = depends.get(frame.dependency) {
                 frame.dependency += 1;
                 let next = wanted.name;
-                self.enter(next, &mut stack);
+                self.enter(next, false, &mut stack);
                 continue;
             }
             let given = match frame.given {
@@ -67,14 +96,14 @@ impl Search<'_, '_> {
                     frame.given += 1;
                 } else {
                     frame.triggered = 1;
-                    self.enter(given, &mut stack);
+                    self.enter(given, true, &mut stack);
                 }
                 continue;
             }
             let entered = usize::from(given != name);
             if let Some(next) = self.install_if_of(given).get(frame.triggered - entered) {
                 frame.triggered += 1;
-                self.enter(*next, &mut stack);
+                self.enter(*next, false, &mut stack);
             } else {
                 frame.given += 1;
                 frame.triggered = 0;
@@ -83,7 +112,7 @@ impl Search<'_, '_> {
         Ok(())
     }
 
-    fn enter(&mut self, name: NameId, stack: &mut Vec<Frame>) {
+    fn enter(&mut self, name: NameId, shallow: bool, stack: &mut Vec<Frame>) {
         if self.names[name].discovered {
             return;
         }
@@ -93,6 +122,8 @@ impl Search<'_, '_> {
             provider: 0,
             dependency: 0,
             given: 0,
+            shallow,
+            owners: None,
             triggered: 0,
         });
     }
