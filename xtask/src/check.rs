@@ -28,6 +28,8 @@ pub(crate) fn check(judges: Judges) -> Result<(), String> {
     let mut test = cargo(&["test", "--workspace"]);
     if judges == Judges::Required {
         test.env("CI", "true");
+        // How many random worlds the solver and the real apk are both given.
+        test.env("PREBAKE_DIFFERENTIAL", "1000");
     }
     step("tests", test)?;
     let mut doc = cargo(&[
