@@ -173,7 +173,7 @@ impl<'a> Providers<'a> {
 }
 
 impl Graph {
-    /// Returns the package of that name, or the one that provides it.
+    /// Returns the package of that name.
     pub fn find(&self, name: &str) -> Option<usize> {
         self.packages
             .iter()

@@ -34,7 +34,7 @@ mod update;
 pub mod verify;
 mod world;
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 
 pub use prebake_fetch::{Cancel, Origin, Progress, Silent};
@@ -54,12 +54,8 @@ pub use self::update::{
 };
 
 /// Writes a whole file, which appears under its name when all of it is on the disk.
-pub fn write_file(
-    path: &Path,
-    create: impl FnOnce() -> io::Result<OutputFile>,
-    bytes: &[u8],
-) -> Result<(), Error> {
-    let written = create().and_then(|mut file| {
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let written = OutputFile::create(path).and_then(|mut file| {
         file.write_all(bytes)?;
         file.commit()
     });

@@ -58,12 +58,15 @@ pub fn outdated(
         let is_locked = locked
             .packages()
             .any(|one| one.identity == package.identity());
-        let here = || indexes.iter().flat_map(|index| index.iter());
-        let of_name = || here().filter(|one| one.name() == package.name());
-        let newest = of_name()
-            .map(|one| one.version())
+        let here = indexes.iter().flat_map(|index| index.iter());
+        let of_name: Vec<_> = here.filter(|one| one.name() == package.name()).collect();
+        let newest = of_name
+            .iter()
+            .map(prebake_apk::index::Stanza::version)
             .reduce(|best, one| newer(best, one, dialect));
-        let available = of_name().any(|one| one.identity() == package.identity());
+        let available = of_name
+            .iter()
+            .any(|one| one.identity() == package.identity());
         // What only the base has, at whatever version, is as it should be.
         let is_newer = newest
             .is_some_and(|newest| newer(package.version(), newest, dialect) != package.version());

@@ -8,7 +8,6 @@ use crate::choose::Chooser;
 use crate::context::Context;
 use crate::error::Error;
 use crate::lock::{Lock, MAX_LOCK_BYTES};
-use crate::output_file::OutputFile;
 use crate::recipe::Recipe;
 use crate::{host_file, write_file};
 
@@ -155,11 +154,7 @@ pub fn update_lock(recipe: &Recipe, upgrade: &Upgrade, context: &Context) -> Res
     if state != LockState::Current {
         context.alive()?;
         let path = recipe.lock_path();
-        write_file(
-            &path,
-            || OutputFile::create(&path),
-            lock.to_text().as_bytes(),
-        )?;
+        write_file(&path, lock.to_text().as_bytes())?;
     }
     Ok(Locked {
         lock,

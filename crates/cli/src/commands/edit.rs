@@ -1,7 +1,6 @@
 //! `prebake add` and `prebake remove`: change the recipe's packages and lock again.
 
 use prebake::edit::{self, Edit};
-use prebake::output_file::OutputFile;
 use prebake::recipe::Recipe;
 use prebake::{Error, Upgrade, update_lock, write_file};
 use serde_json::json;
@@ -29,7 +28,7 @@ fn run(arguments: &EditArguments, global: &Global, change: Change) -> Result<u8,
     drop(context);
     if text != recipe.text {
         let path = &recipe.path;
-        write_file(path, || OutputFile::create(path), text.as_bytes())?;
+        write_file(path, text.as_bytes())?;
     }
     if global.json {
         output::json(&json!({

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use prebake::output_file::OutputFile;
 use prebake::recipe::{ALPINE_MIRROR, RECIPE_FILE, Recipe};
 use prebake::{Error, write_file};
 use serde_json::json;
@@ -25,7 +24,7 @@ pub(crate) fn run(arguments: &InitArguments, global: &Global) -> Result<u8, Erro
     let text = recipe_text(arguments, &path);
     // What is written must be a recipe, whatever was given on the command line.
     Recipe::parse(&path, text.clone())?;
-    write_file(&path, || OutputFile::create(&path), text.as_bytes())?;
+    write_file(&path, text.as_bytes())?;
     if global.json {
         output::json(&json!({ "recipe": path.display().to_string() }));
     } else {
