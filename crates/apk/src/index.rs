@@ -4,12 +4,17 @@
 //! in one piece and, of each package, where its parts are; what a solver does not look at is read
 //! only when asked for. Judged by what the real apk 2.14.4 makes of the same texts.
 
+use std::sync::OnceLock;
+
 use memchr::memchr;
 
 use crate::digest::Sha1;
+use crate::version::Dialect;
 
+mod directory;
 mod stanza;
 
+pub use directory::{Directory, Giver, Named};
 pub use stanza::Stanza;
 
 /// The packages of one index or of one installed database.
@@ -17,10 +22,12 @@ pub use stanza::Stanza;
 pub struct Index {
     text: Box<str>,
     records: Vec<Record>,
+    /// Who gives which name, as apk 2.14 and as apk 3.0 read it.
+    directories: [OnceLock<directory::Tables>; 2],
 }
 
 /// Where a stanza's parts are in the text, in bytes.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Record {
     stanza: Range,
     name: Range,
@@ -35,7 +42,7 @@ struct Record {
     unknown_field: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Range {
     start: u32,
     end: u32,
@@ -94,6 +101,7 @@ impl Index {
         Ok(Self {
             text: text.into_boxed_str(),
             records,
+            directories: Default::default(),
         })
     }
 
@@ -111,6 +119,18 @@ impl Index {
     pub fn get(&self, position: usize) -> Option<Stanza<'_>> {
         let record = self.records.get(position)?;
         Some(Stanza::new(&self.text, record))
+    }
+
+    /// Returns who gives which name, as `dialect` has it. The first call of each dialect finds it
+    /// out, which takes longer than reading the index did; the others cost nothing.
+    pub fn directory(&self, dialect: Dialect) -> Directory<'_> {
+        let [v2, v3] = &self.directories;
+        let tables = match dialect {
+            Dialect::V2 => v2,
+            Dialect::V3 => v3,
+        };
+        let tables = tables.get_or_init(|| directory::build(&self.text, &self.records, dialect));
+        Directory::new(&self.text, tables)
     }
 
     /// Returns every package in the order of the text.

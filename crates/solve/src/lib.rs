@@ -26,7 +26,7 @@ pub use why::{Candidate, Objection, Reason, Requirer, SolveError, Unsatisfiable}
 pub use world::world;
 
 use search::{MAX_STEPS, Search, TooMuchWork};
-use universe::Universe;
+use universe::{Scope, Universe};
 
 /// Finds the packages that satisfy a world.
 ///
@@ -48,13 +48,24 @@ pub fn solve(request: &Request<'_>) -> Result<Solution, SolveError> {
             });
         }
     }
-    let universe = Universe::new(request);
-    let mut search = Search::new(&universe, request);
-    search
-        .run()
-        .map_err(|TooMuchWork| SolveError::TooMuchWork(MAX_STEPS))?;
+    let universe = Universe::new(request, Scope::Reachable);
+    let mut search = searched(&universe, request)?;
     if search.failed {
+        // To say why not takes what else there is: names that are near to a wrong one.
+        let universe = Universe::new(request, Scope::Everything);
+        let search = searched(&universe, request)?;
         return Err(SolveError::Unsatisfiable(explain::explain(&search)));
     }
     Ok(order::Order::new(&mut search).solution())
+}
+
+fn searched<'a, 'u>(
+    universe: &'u Universe<'a>,
+    request: &Request<'a>,
+) -> Result<Search<'a, 'u>, SolveError> {
+    let mut search = Search::new(universe, request);
+    search
+        .run()
+        .map_err(|TooMuchWork| SolveError::TooMuchWork(MAX_STEPS))?;
+    Ok(search)
 }

@@ -1,20 +1,23 @@
 //! Everything that a solve could choose from: names, packages, and which gives which.
 //!
-//! Building it reads the name, the `provides` and the `install_if` of every package, and nothing
-//! else: dependencies are read when the search first meets a package.
+//! Of an index with tens of thousands of packages a world leads to a few thousand. Only those are
+//! in a universe, unless all are asked for; see `reach`. The ids are in the order in which
+//! the base and then each repository first has the name or the package, and so are the same
+//! relative to each other however much is left out.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, DefaultHasher};
 
-use prebake_apk::dependency::{self, Operator};
-use prebake_apk::digest::Sha1;
-use prebake_apk::index::{Index, Stanza};
-use prebake_apk::version::{Dialect, is_valid};
+use prebake_apk::index::{Directory, Index, Stanza};
+use prebake_apk::version::Dialect;
 
-use crate::request::{Repository, Request};
+use crate::request::Request;
 use crate::solution::Source;
+use crate::state::Wanted;
 use crate::table;
+
+mod reach;
+
+pub(crate) use reach::Scope;
 
 /// A name's place in [`Universe::names`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,6 +63,10 @@ pub(crate) struct Package<'a> {
     pub(crate) name: NameId,
     /// The names that it provides beside its own, with their versions.
     pub(crate) provides: Vec<(NameId, Option<&'a str>)>,
+    /// What it depends on, and what it forbids.
+    pub(crate) depends: Vec<Wanted<'a>>,
+    /// What lets it be installed by itself.
+    pub(crate) install_if: Vec<Wanted<'a>>,
     /// The repositories that have it, one bit each.
     pub(crate) repositories: u64,
     /// Where it stands in the first of them.
@@ -77,7 +84,41 @@ pub(crate) fn table_order(names: &[Name<'_>], id: NameId) -> (u32, Reverse<NameI
     (table::slot(text.as_bytes()), Reverse(id))
 }
 
-type Lookup<'a> = HashMap<&'a str, NameId, BuildHasherDefault<DefaultHasher>>;
+/// The installed database, or the index of a repository.
+#[derive(Debug)]
+struct Place<'a> {
+    index: &'a Index,
+    directory: Directory<'a>,
+    /// The bit of its repository; none for the installed database.
+    bit: u64,
+    /// Its repository's position; `None` for the installed database.
+    repository: Option<usize>,
+    /// By position in the directory: the id of the name, plus one; 0 where it has none.
+    names: Vec<u32>,
+}
+
+impl<'a> Place<'a> {
+    fn new(index: &'a Index, repository: Option<usize>, dialect: Dialect) -> Self {
+        let directory = index.directory(dialect);
+        Self {
+            index,
+            directory,
+            bit: repository.map_or(0, |repository| 1 << repository),
+            repository,
+            names: vec![0; directory.len()],
+        }
+    }
+
+    fn source(&self, position: usize) -> Source {
+        match self.repository {
+            None => Source::Installed(position),
+            Some(repository) => Source::Repository {
+                repository,
+                position,
+            },
+        }
+    }
+}
 
 #[derive(Debug)]
 pub(crate) struct Universe<'a> {
@@ -86,160 +127,16 @@ pub(crate) struct Universe<'a> {
     pub(crate) dialect: Dialect,
     /// Stands for every name that nothing provides and the world does not have.
     pub(crate) nothing: NameId,
-    lookup: Lookup<'a>,
+    /// The base first, then the repositories.
+    places: Vec<Place<'a>>,
+    /// The names of the world that no place has.
+    unknown: Vec<(&'a str, NameId)>,
 }
 
 impl<'a> Universe<'a> {
-    pub(crate) fn new(request: &Request<'a>) -> Self {
-        let count = request.installed.map_or(0, Index::len)
-            + request
-                .repositories
-                .iter()
-                .map(|repository| repository.index.len())
-                .sum::<usize>();
-        let mut universe = Self {
-            packages: Vec::with_capacity(count),
-            names: Vec::with_capacity(4 * count),
-            dialect: request.dialect,
-            nothing: NameId(0),
-            lookup: Lookup::with_capacity_and_hasher(4 * count, BuildHasherDefault::new()),
-        };
-        // No name in an index is empty or holds a space.
-        universe.nothing = universe.intern(" ");
-        let mut known: HashMap<(Sha1, &str), PackageId, BuildHasherDefault<DefaultHasher>> =
-            HashMap::with_capacity_and_hasher(count, BuildHasherDefault::new());
-        let installed = request.installed.iter().flat_map(|index| {
-            index
-                .iter()
-                .enumerate()
-                .map(|(position, stanza)| (stanza, Source::Installed(position), 0))
-        });
-        let available = request.repositories.iter().enumerate().flat_map(
-            |(repository, Repository { index, .. })| {
-                index.iter().enumerate().map(move |(position, stanza)| {
-                    let source = Source::Repository {
-                        repository,
-                        position,
-                    };
-                    (stanza, source, 1_u64 << repository)
-                })
-            },
-        );
-        for (stanza, source, bit) in installed.chain(available) {
-            let next = PackageId(universe.packages.len() as u32);
-            let package = *known
-                .entry((stanza.identity(), stanza.name()))
-                .or_insert(next);
-            if package == next {
-                universe.add(stanza, source, request.architectures);
-            }
-            if let Some(package) = universe.packages.get_mut(package.index()) {
-                if package.repositories == 0
-                    && let Source::Repository { .. } = source
-                {
-                    package.source = source;
-                }
-                package.repositories |= bit;
-                if let Source::Installed(position) = source {
-                    package.installed = Some(position);
-                }
-            }
-        }
-        for dependency in request.world {
-            universe.intern(dependency.name);
-        }
-        universe.sort_triggered();
-        universe
-    }
-
-    fn add(&mut self, stanza: Stanza<'a>, source: Source, architectures: &[&str]) {
-        let package = PackageId(self.packages.len() as u32);
-        let name = self.intern(stanza.name());
-        self.provide(name, package, Some(stanza.version()));
-        let mut provides = Vec::new();
-        for provided in dependency::list(stanza.provides(), self.dialect) {
-            let given = self.intern(provided.name);
-            let version = (provided.operator != Operator::Any).then_some(provided.version);
-            self.provide(given, package, version);
-            provides.push((given, version));
-        }
-        if !stanza.install_if().is_empty() {
-            let conditions: Vec<_> = dependency::list(stanza.install_if(), self.dialect)
-                .map(|condition| condition.name)
-                .collect();
-            for condition in conditions {
-                let condition = self.intern(condition);
-                for given in std::iter::once(name).chain(provides.iter().map(|(name, _)| *name)) {
-                    if let Some(condition) = self.names.get_mut(condition.index())
-                        && !condition.install_if_of.contains(&given)
-                    {
-                        condition.install_if_of.push(given);
-                    }
-                }
-            }
-        }
-        let installable = match self.dialect {
-            Dialect::V2 => !stanza.has_unknown_field(),
-            Dialect::V3 => {
-                let architecture = stanza.architecture();
-                let mut dependencies = stanza.dependencies(self.dialect);
-                dependencies.by_ref().for_each(drop);
-                !stanza.has_unknown_field()
-                    && is_valid(stanza.version(), self.dialect)
-                    && !dependencies.is_malformed()
-                    && (matches!(architecture, "" | "noarch" | "all")
-                        || architectures.contains(&architecture))
-            }
-        };
-        self.packages.push(Package {
-            stanza,
-            name,
-            provides,
-            repositories: 0,
-            source,
-            installed: None,
-            installable,
-        });
-    }
-
-    /// Puts the names that one triggers into apk's order.
-    fn sort_triggered(&mut self) {
-        let Self { names, .. } = self;
-        let lists: Vec<_> = names
-            .iter()
-            .enumerate()
-            .filter(|(_, name)| name.install_if_of.len() > 1)
-            .map(|(position, name)| {
-                let mut list = name.install_if_of.clone();
-                list.sort_by_cached_key(|id| table_order(names, *id));
-                (position, list)
-            })
-            .collect();
-        for (position, list) in lists {
-            if let Some(name) = names.get_mut(position) {
-                name.install_if_of = list;
-            }
-        }
-    }
-
-    fn provide(&mut self, name: NameId, package: PackageId, version: Option<&'a str>) {
-        if let Some(name) = self.names.get_mut(name.index()) {
-            name.providers.push(Provider { package, version });
-        }
-    }
-
-    /// Returns the id of a name, making one where there is none yet.
-    pub(crate) fn intern(&mut self, text: &'a str) -> NameId {
-        let next = NameId(self.names.len() as u32);
-        let name = *self.lookup.entry(text).or_insert(next);
-        if name == next {
-            self.names.push(Name {
-                text,
-                providers: Vec::new(),
-                install_if_of: Vec::new(),
-            });
-        }
-        name
+    /// Puts together what a request could choose from.
+    pub(crate) fn new(request: &Request<'a>, scope: Scope) -> Self {
+        reach::universe(request, scope)
     }
 
     /// Returns every package with its id.
@@ -247,8 +144,15 @@ impl<'a> Universe<'a> {
         (0..).map(PackageId).zip(&self.packages)
     }
 
-    /// Returns the id of a name that something provides or asks for.
+    /// Returns the id of a name that something in the universe provides or asks for.
     pub(crate) fn find(&self, text: &str) -> Option<NameId> {
-        self.lookup.get(text).copied()
+        for place in &self.places {
+            if let Some(at) = place.directory.find(text) {
+                let id = place.names.get(at)?.checked_sub(1)?;
+                return Some(NameId(id));
+            }
+        }
+        let mut unknown = self.unknown.iter();
+        unknown.find(|(name, _)| *name == text).map(|(_, id)| *id)
     }
 }

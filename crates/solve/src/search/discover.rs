@@ -1,9 +1,6 @@
 //! Finding what the world leads to, and in which order it is to be decided.
 
-use prebake_apk::dependency;
-
 use super::{Search, TooMuchWork};
-use crate::state::Wanted;
 use crate::universe::{NameId, PackageId};
 use crate::world::compare_names;
 
@@ -128,25 +125,16 @@ impl Search<'_, '_> {
         });
     }
 
-    /// Reads what a package depends on.
+    /// Takes in what a package depends on.
     fn read(&mut self, id: PackageId) {
         let package = self.package(id);
-        let universe = self.universe;
-        let wanted = |text| {
-            dependency::list(text, universe.dialect)
-                .map(|dependency| Wanted {
-                    name: universe.find(dependency.name).unwrap_or(universe.nothing),
-                    dependency,
-                })
-                .collect::<Vec<_>>()
-        };
         let state = &mut self.packages[id];
         state.discovered = true;
         state.selectable = package.installable;
         state.allowed_pins = 1;
         state.preferred_pins = 1;
-        state.depends = wanted(package.stanza.depends());
-        state.install_if = wanted(package.stanza.install_if());
+        state.depends.clone_from(&package.depends);
+        state.install_if.clone_from(&package.install_if);
         state.trigger_failed = state.install_if.is_empty();
         let state = &self.packages[id];
         let may_be_triggered = !state.trigger_failed;

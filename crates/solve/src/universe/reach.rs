@@ -1,0 +1,429 @@
+//! Finds what a world leads to, and makes a universe of it.
+//!
+//! A search follows references: from a name to its providers, and to what waits for it in an
+//! `install_if`; from a package to all its names and to what it depends on or forbids. Whatever
+//! can be reached that way from the world and the base is taken, which is more than any search
+//! looks at, so that leaving out the rest changes no answer. What an `install_if` waits for is
+//! named and not followed: it counts only if something else leads to it.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, DefaultHasher};
+
+use prebake_apk::dependency::{self, Dependency};
+use prebake_apk::digest::Sha1;
+use prebake_apk::version::{Dialect, is_valid};
+
+use super::{Name, NameId, Package, PackageId, Place, Provider, Universe, table_order};
+use crate::request::{Repository, Request};
+use crate::solution::Source;
+use crate::state::Wanted;
+
+/// How much a universe has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// What the world and the base lead to.
+    Reachable,
+    /// Everything that there is.
+    Everything,
+}
+
+/// What is known of a name beside what the universe has.
+struct Reached {
+    /// What its id is ordered by: the place that first has it, and its rank there.
+    key: (u32, u32),
+    /// Whether it is in the queue, or was.
+    queued: bool,
+    /// Whether the packages that it is the own name of were made.
+    owned: bool,
+}
+
+struct Reach<'a, 'r> {
+    universe: Universe<'a>,
+    architectures: &'r [&'r str],
+    names: Vec<Reached>,
+    /// The place and position where each package first stands.
+    first: Vec<(u32, u32)>,
+    /// Whether what each package refers to was taken.
+    followed: Vec<bool>,
+    queue: Vec<NameId>,
+    /// By place and position: the id of the package that first stands there, plus one.
+    packages: Vec<Vec<u32>>,
+    identities: HashMap<(NameId, Sha1), PackageId, BuildHasherDefault<DefaultHasher>>,
+}
+
+pub(super) fn universe<'a>(request: &Request<'a>, scope: Scope) -> Universe<'a> {
+    let installed = request.installed.map(|index| (index, None));
+    let repositories = request.repositories.iter().enumerate();
+    let repositories =
+        repositories.map(|(position, Repository { index, .. })| (*index, Some(position)));
+    let places: Vec<_> = installed
+        .into_iter()
+        .chain(repositories)
+        .map(|(index, repository)| Place::new(index, repository, request.dialect))
+        .collect();
+    let mut reach = Reach {
+        packages: places
+            .iter()
+            .map(|place| vec![0; place.index.len()])
+            .collect(),
+        universe: Universe {
+            packages: Vec::new(),
+            names: Vec::new(),
+            dialect: request.dialect,
+            nothing: NameId(0),
+            places,
+            unknown: Vec::new(),
+        },
+        architectures: request.architectures,
+        names: Vec::new(),
+        first: Vec::new(),
+        followed: Vec::new(),
+        queue: Vec::new(),
+        identities: HashMap::default(),
+    };
+    // No name in an index is empty or holds a space.
+    reach.name(" ", (0, 0));
+    for place in 0..reach.universe.places.len() {
+        if scope == Scope::Everything || reach.is_base(place) {
+            reach.enqueue_all(place);
+        }
+    }
+    for dependency in request.world {
+        let id = reach.find_or_add(dependency.name);
+        reach.enqueue(id);
+    }
+    while let Some(id) = reach.queue.pop() {
+        reach.expand(id);
+    }
+    reach.finish()
+}
+
+impl<'a> Reach<'a, '_> {
+    fn is_base(&self, place: usize) -> bool {
+        let place = self.universe.places.get(place);
+        place.is_some_and(|place| place.repository.is_none())
+    }
+
+    fn enqueue_all(&mut self, place: usize) {
+        let count = self.universe.places.get(place);
+        for at in 0..count.map_or(0, |place| place.directory.len()) {
+            if let Some(id) = self.name_at(place, at) {
+                self.enqueue(id);
+            }
+        }
+    }
+
+    fn name(&mut self, text: &'a str, key: (u32, u32)) -> NameId {
+        let id = NameId(self.names.len() as u32);
+        self.universe.names.push(Name {
+            text,
+            providers: Vec::new(),
+            install_if_of: Vec::new(),
+        });
+        self.names.push(Reached {
+            key,
+            queued: false,
+            owned: false,
+        });
+        id
+    }
+
+    /// Returns the id of the name at a position of a place's directory.
+    fn name_at(&mut self, place: usize, at: usize) -> Option<NameId> {
+        let here = self.universe.places.get(place)?;
+        if let Some(id) = here.names.get(at)?.checked_sub(1) {
+            return Some(NameId(id));
+        }
+        let named = here.directory.get(at)?;
+        let text = named.text();
+        let mut key = None;
+        let id = NameId(self.names.len() as u32);
+        for (number, other) in (1..).zip(&mut self.universe.places) {
+            let found = if number == place + 1 {
+                Some(at)
+            } else {
+                other.directory.find(text)
+            };
+            if let Some(found) = found
+                && let Some(slot) = other.names.get_mut(found)
+            {
+                *slot = id.0 + 1;
+                let rank = other.directory.get(found).map_or(0, |named| named.rank());
+                key.get_or_insert((number as u32, rank));
+            }
+        }
+        Some(self.name(text, key?))
+    }
+
+    /// Returns the id of a name that some place has.
+    fn find(&mut self, text: &str) -> Option<NameId> {
+        for place in 0..self.universe.places.len() {
+            if let Some(at) = self.universe.places.get(place)?.directory.find(text) {
+                return self.name_at(place, at);
+            }
+        }
+        let mut unknown = self.universe.unknown.iter();
+        unknown.find(|(name, _)| *name == text).map(|(_, id)| *id)
+    }
+
+    fn find_or_add(&mut self, text: &'a str) -> NameId {
+        self.find(text).unwrap_or_else(|| {
+            let id = self.name(text, (u32::MAX, self.universe.unknown.len() as u32));
+            self.universe.unknown.push((text, id));
+            id
+        })
+    }
+
+    fn enqueue(&mut self, id: NameId) {
+        if let Some(reached) = self.names.get_mut(id.index())
+            && !std::mem::replace(&mut reached.queued, true)
+        {
+            self.queue.push(id);
+        }
+    }
+
+    /// Takes all that a name leads to.
+    fn expand(&mut self, id: NameId) {
+        let mut providers = Vec::new();
+        let mut waiting = Vec::new();
+        for place in 0..self.universe.places.len() {
+            let Some(named) = self.universe.places.get(place).and_then(|place| {
+                let at = place.directory.find(self.universe.names.get(id.index())?.text)?;
+                place.directory.get(at)
+            }) else {
+                continue;
+            };
+            for giver in named.givers() {
+                if let Some(package) = self.package_at(place, giver.package) {
+                    providers.push(Provider {
+                        package,
+                        version: giver.version,
+                    });
+                }
+            }
+            for position in named.waiting() {
+                waiting.extend(self.package_at(place, position));
+            }
+        }
+        for provider in &providers {
+            self.follow(provider.package);
+        }
+        let mut triggered = Vec::new();
+        for package in waiting {
+            self.follow(package);
+            if let Some(package) = self.universe.packages.get(package.index()) {
+                triggered.push(package.name);
+                triggered.extend(package.provides.iter().map(|(given, _)| *given));
+            }
+        }
+        if let Some(name) = self.universe.names.get_mut(id.index()) {
+            name.providers = providers;
+            name.install_if_of = triggered;
+        }
+    }
+
+    /// Returns the package that first stands at a position of a place; `None` where an earlier
+    /// place, or an earlier position of this one, has the same package.
+    fn package_at(&mut self, place: usize, position: usize) -> Option<PackageId> {
+        if let Some(id) = self.package_id(place, position) {
+            return Some(id);
+        }
+        let text = self.universe.places.get(place)?.index.get(position)?.name();
+        let name = self.find(text)?;
+        if !std::mem::replace(&mut self.names.get_mut(name.index())?.owned, true) {
+            self.make_owned(name, text);
+        }
+        self.package_id(place, position)
+    }
+
+    fn package_id(&self, place: usize, position: usize) -> Option<PackageId> {
+        let id = self.packages.get(place)?.get(position)?;
+        Some(PackageId(id.checked_sub(1)?))
+    }
+
+    /// Makes the packages that a name is the own name of, each once however many places have it.
+    fn make_owned(&mut self, name: NameId, text: &str) {
+        for place in 0..self.universe.places.len() {
+            let Some((index, bit, named)) = self.universe.places.get(place).and_then(|place| {
+                let at = place.directory.find(text)?;
+                Some((place.index, place.bit, place.directory.get(at)?))
+            }) else {
+                continue;
+            };
+            for giver in named.givers().filter(|giver| giver.own) {
+                let Some(stanza) = index.get(giver.package) else {
+                    continue;
+                };
+                let next = PackageId(self.universe.packages.len() as u32);
+                let key = (name, stanza.identity());
+                let id = *self.identities.entry(key).or_insert(next);
+                let source = self.universe.places[place].source(giver.package);
+                if id == next {
+                    if let Some(slot) = self
+                        .packages
+                        .get_mut(place)
+                        .and_then(|ids| ids.get_mut(giver.package))
+                    {
+                        *slot = id.0 + 1;
+                    }
+                    self.first.push((place as u32, giver.package as u32));
+                    self.followed.push(false);
+                    self.universe.packages.push(Package {
+                        stanza,
+                        name,
+                        provides: Vec::new(),
+                        depends: Vec::new(),
+                        install_if: Vec::new(),
+                        repositories: 0,
+                        source,
+                        installed: None,
+                        installable: !stanza.has_unknown_field(),
+                    });
+                }
+                let Some(package) = self.universe.packages.get_mut(id.index()) else {
+                    continue;
+                };
+                match source {
+                    Source::Installed(position) => package.installed = Some(position),
+                    Source::Repository { .. } if package.repositories == 0 => {
+                        package.source = source;
+                    }
+                    Source::Repository { .. } => {}
+                }
+                package.repositories |= bit;
+            }
+        }
+    }
+
+    /// Takes all that a package refers to.
+    fn follow(&mut self, id: PackageId) {
+        let Some(followed) = self.followed.get_mut(id.index()) else {
+            return;
+        };
+        if std::mem::replace(followed, true) {
+            return;
+        }
+        let Some(package) = self.universe.packages.get(id.index()) else {
+            return;
+        };
+        let (stanza, name) = (package.stanza, package.name);
+        let dialect = self.universe.dialect;
+        self.enqueue(name);
+        let mut provides = Vec::new();
+        for provided in dependency::list(stanza.provides(), dialect) {
+            let given = self.find_or_add(provided.name);
+            self.enqueue(given);
+            let version = !provided.version.is_empty();
+            provides.push((given, version.then_some(provided.version)));
+        }
+        let mut depends = Vec::new();
+        let mut dependencies = stanza.dependencies(dialect);
+        for dependency in dependencies.by_ref() {
+            let wanted = self.wanted(dependency);
+            self.enqueue(wanted.name);
+            depends.push(wanted);
+        }
+        let conditions = dependency::list(stanza.install_if(), dialect);
+        let install_if = conditions.map(|condition| self.wanted(condition)).collect();
+        let installable = match dialect {
+            Dialect::V2 => true,
+            Dialect::V3 => {
+                let architecture = stanza.architecture();
+                is_valid(stanza.version(), dialect)
+                    && !dependencies.is_malformed()
+                    && (matches!(architecture, "" | "noarch" | "all")
+                        || self.architectures.contains(&architecture))
+            }
+        };
+        if let Some(package) = self.universe.packages.get_mut(id.index()) {
+            package.provides = provides;
+            package.depends = depends;
+            package.install_if = install_if;
+            package.installable &= installable;
+        }
+    }
+
+    fn wanted(&mut self, dependency: Dependency<'a>) -> Wanted<'a> {
+        Wanted {
+            name: self
+                .find(dependency.name)
+                .unwrap_or(self.universe.nothing),
+            dependency,
+        }
+    }
+
+    /// Renumbers names and packages into their lasting order.
+    fn finish(self) -> Universe<'a> {
+        let Self {
+            mut universe,
+            names,
+            first,
+            ..
+        } = self;
+        let new_names = positions(&names, |name| name.key);
+        let new_packages = positions(&first, |first| *first);
+        let name = |id: NameId| NameId(new_names.get(id.index()).copied().unwrap_or_default());
+        let package =
+            |id: PackageId| PackageId(new_packages.get(id.index()).copied().unwrap_or_default());
+        universe.names = permuted(universe.names, &new_names);
+        universe.packages = permuted(universe.packages, &new_packages);
+        for place in &mut universe.places {
+            for slot in place.names.iter_mut().filter(|slot| **slot != 0) {
+                *slot = name(NameId(*slot - 1)).0 + 1;
+            }
+        }
+        for (_, id) in &mut universe.unknown {
+            *id = name(*id);
+        }
+        for package in &mut universe.packages {
+            package.name = name(package.name);
+            package.provides.iter_mut().for_each(|given| given.0 = name(given.0));
+            let wanted = package.depends.iter_mut().chain(&mut package.install_if);
+            wanted.for_each(|wanted| wanted.name = name(wanted.name));
+        }
+        for named in &mut universe.names {
+            for provider in &mut named.providers {
+                provider.package = package(provider.package);
+            }
+            named.install_if_of.iter_mut().for_each(|id| *id = name(*id));
+            named.install_if_of.sort_unstable();
+            named.install_if_of.dedup();
+        }
+        sort_triggered(&mut universe.names);
+        universe.nothing = name(universe.nothing);
+        universe
+    }
+}
+
+/// Puts the names that one triggers into apk's order.
+fn sort_triggered(names: &mut [Name<'_>]) {
+    for at in 0..names.len() {
+        let Some(name) = names.get_mut(at).filter(|name| name.install_if_of.len() > 1) else {
+            continue;
+        };
+        let mut list = std::mem::take(&mut name.install_if_of);
+        list.sort_by_cached_key(|id| table_order(names, *id));
+        if let Some(name) = names.get_mut(at) {
+            name.install_if_of = list;
+        }
+    }
+}
+
+/// Returns where each item goes when they are put in the order of their keys.
+fn positions<T, K: Ord>(items: &[T], key: impl Fn(&T) -> K) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..items.len() as u32).collect();
+    order.sort_unstable_by_key(|at| items.get(*at as usize).map(&key));
+    let mut positions = vec![0; items.len()];
+    for (position, at) in (0..).zip(order) {
+        if let Some(slot) = positions.get_mut(at as usize) {
+            *slot = position;
+        }
+    }
+    positions
+}
+
+fn permuted<T>(items: Vec<T>, positions: &[u32]) -> Vec<T> {
+    let mut keyed: Vec<_> = positions.iter().copied().zip(items).collect();
+    keyed.sort_unstable_by_key(|(position, _)| *position);
+    keyed.into_iter().map(|(_, item)| item).collect()
+}
