@@ -75,19 +75,22 @@ impl<'a> Dependency<'a> {
         if text.is_empty() || text.contains([' ', '\n']) {
             return Err(DependencyProblem::NotOneWord);
         }
+        Self::read_word(text, dialect)
+    }
+
+    /// Reads one dependency from a text that is known to be one word.
+    fn read_word(text: &'a str, dialect: Dialect) -> Result<Self, DependencyProblem> {
         let (conflict, text) = match text.strip_prefix('!') {
             Some(rest) => (true, rest),
             None => (false, text),
         };
-        let (name, operator, version) = match text.find(['<', '=', '>', '~']) {
-            None => (text, Operator::Any, ""),
-            Some(at) => {
-                let (name, rest) = text.split_at_checked(at).unwrap_or((text, ""));
-                let version = rest.trim_start_matches(['<', '=', '>', '~']);
-                let signs = rest.strip_suffix(version).unwrap_or(rest);
-                (name, Operator::from_signs(signs), version)
-            }
-        };
+        let signs_at = text.bytes().position(operator::is_sign);
+        let (name, rest) = signs_at
+            .and_then(|at| text.split_at_checked(at))
+            .unwrap_or((text, ""));
+        let signs = rest.bytes().take_while(|byte| operator::is_sign(*byte));
+        let (signs, version) = rest.split_at_checked(signs.count()).unwrap_or((rest, ""));
+        let operator = Operator::from_signs(signs);
         match operator {
             Operator::Any if name.len() == text.len() => {}
             _ if version.is_empty() => return Err(DependencyProblem::NoVersion),
@@ -95,7 +98,8 @@ impl<'a> Dependency<'a> {
             _ if version::is_valid(version, dialect) => {}
             _ => return Err(DependencyProblem::BadVersion),
         }
-        let (name, tag) = match name.split_once('@') {
+        let tag_at = name.bytes().position(|byte| byte == b'@');
+        let (name, tag) = match tag_at.and_then(|at| Some((name.get(..at)?, name.get(at + 1..)?))) {
             Some((name, tag)) => (name, Some(tag)),
             None => (name, None),
         };

@@ -90,18 +90,7 @@ pub fn verify<'a>(
     keys: &'a Keyring,
     message: &[u8],
 ) -> Result<Vouched<'a>, SignatureError> {
-    let known = signatures
-        .iter()
-        .find_map(|signature| Some((signature, keys.get(&signature.key_name)?)));
-    let Some((signature, key)) = known else {
-        let mut wanted: Vec<_> = signatures.iter().map(|one| one.key_name.clone()).collect();
-        wanted.dedup();
-        return Err(if wanted.is_empty() {
-            SignatureError::Unsigned
-        } else {
-            SignatureError::UnknownKey { wanted }
-        });
-    };
+    let (signature, key) = first_known(signatures, keys)?;
     if key.verify(signature.algorithm, message, &signature.bytes) {
         Ok(Vouched { signature, key })
     } else {
@@ -110,4 +99,22 @@ pub fn verify<'a>(
             algorithm: signature.algorithm,
         })
     }
+}
+
+/// Returns the first of the signatures whose key is known, unchecked, and that key.
+fn first_known<'a>(
+    signatures: &'a [Signature],
+    keys: &'a Keyring,
+) -> Result<(&'a Signature, &'a PublicKey), SignatureError> {
+    let mut known = signatures.iter();
+    let known = known.find_map(|signature| Some((signature, keys.get(&signature.key_name)?)));
+    known.ok_or_else(|| {
+        let mut wanted: Vec<_> = signatures.iter().map(|one| one.key_name.clone()).collect();
+        wanted.dedup();
+        if wanted.is_empty() {
+            SignatureError::Unsigned
+        } else {
+            SignatureError::UnknownKey { wanted }
+        }
+    })
 }

@@ -121,7 +121,9 @@ pub(super) fn child(arguments: &[String]) -> Result<(), String> {
 fn open(path: &Path, keys: &Keyring) -> Result<Index, String> {
     let bytes = fs_err::read(path).map_err(|error| error.to_string())?;
     let signed = open_signed_index(&bytes, keys).map_err(|error| error.to_string())?;
-    Index::parse(signed.index_text).map_err(|error| error.to_string())
+    let index = Index::parse(signed.index_text).map_err(|error| error.to_string())?;
+    index.directory(Dialect::V2);
+    Ok(index)
 }
 
 fn keys(folder: &Path) -> Result<Keyring, String> {

@@ -6,7 +6,7 @@ use crate::version::Dialect;
 /// Iterates over the dependencies of a list; made by [`list`].
 #[derive(Clone, Debug)]
 pub struct Dependencies<'a> {
-    words: std::str::Split<'a, [char; 2]>,
+    rest: &'a str,
     dialect: Dialect,
     malformed: bool,
 }
@@ -17,7 +17,7 @@ pub struct Dependencies<'a> {
 /// and [`Dependencies::is_malformed`] says so afterwards.
 pub fn list(text: &str, dialect: Dialect) -> Dependencies<'_> {
     Dependencies {
-        words: text.split([' ', '\n']),
+        rest: text,
         dialect,
         malformed: false,
     }
@@ -37,8 +37,15 @@ impl<'a> Iterator for Dependencies<'a> {
         if self.malformed {
             return None;
         }
-        let word = self.words.find(|word| !word.is_empty())?;
-        let dependency = Dependency::read(word, self.dialect).ok();
+        // Indexes hold hundreds of thousands of these, so bytes are looked at and not characters.
+        let separates = |byte: &u8| matches!(byte, b' ' | b'\n');
+        let bytes = self.rest.as_bytes();
+        let start = bytes.iter().position(|byte| !separates(byte))?;
+        let length = bytes.iter().skip(start).position(separates);
+        let end = length.map_or(bytes.len(), |length| start + length);
+        let word = self.rest.get(start..end)?;
+        self.rest = self.rest.get(end..)?;
+        let dependency = Dependency::read_word(word, self.dialect).ok();
         self.malformed = dependency.is_none();
         dependency
     }

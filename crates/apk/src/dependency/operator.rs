@@ -32,12 +32,18 @@ pub enum Operator {
     Identity,
 }
 
+/// Says whether a byte is one that operators are written with.
+pub(super) fn is_sign(byte: u8) -> bool {
+    matches!(byte, b'<' | b'=' | b'>' | b'~')
+}
+
 impl Operator {
     /// Reads a run of `<`, `=`, `>` and `~`. Their order and repetition mean nothing.
     pub(super) fn from_signs(signs: &str) -> Self {
-        let fuzzy = signs.contains('~');
-        let equal = fuzzy || signs.contains('=');
-        match (signs.contains('<'), equal, signs.contains('>')) {
+        let has = |sign| signs.as_bytes().contains(&sign);
+        let fuzzy = has(b'~');
+        let equal = fuzzy || has(b'=');
+        match (has(b'<'), equal, has(b'>')) {
             (false, false, false) => Self::Any,
             (true, false, true) => Self::Identity,
             (true, true, true) => Self::Versioned,

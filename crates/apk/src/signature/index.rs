@@ -3,7 +3,8 @@
 use std::io::{self, Read};
 
 use super::{
-    MemberError, PREFIX, Signature, SignatureAlgorithm, SignatureError, SmallMember, verify,
+    MemberError, PREFIX, Signature, SignatureAlgorithm, SignatureError, SmallMember, first_known,
+    verify,
 };
 use crate::digest::Sha256;
 use crate::entry::EntryKind;
@@ -53,13 +54,22 @@ pub enum IndexFileError {
 
 /// Opens an `APKINDEX.tar.gz` with the keys that are trusted.
 ///
-/// Nothing behind the signature is so much as inflated before it was checked.
+/// The content is read while the signature is checked, on a thread beside it, and nothing of it is
+/// given out before the signature was found to hold; what is wrong with the signature is told
+/// first.
 pub fn open_signed_index(bytes: &[u8], keys: &Keyring) -> Result<SignedIndex, IndexFileError> {
     let (signatures, signed) =
         leading_signatures(bytes).map_err(IndexFileError::SignatureMember)?;
-    let vouched = verify(&signatures, keys, signed).map_err(IndexFileError::Signature)?;
-
-    let (description, index_text) = read_index(signed)?;
+    let (vouched, content) = std::thread::scope(|scope| {
+        // What nobody known signed is not even looked at.
+        first_known(&signatures, keys)?;
+        let content = scope.spawn(|| read_index(signed));
+        let vouched = verify(&signatures, keys, signed)?;
+        Ok((vouched, content.join()))
+    })
+    .map_err(IndexFileError::Signature)?;
+    let failed = |_| Err(IndexFileError::Content(io::Error::other("a thread failed")));
+    let (description, index_text) = content.unwrap_or_else(failed)?;
     Ok(SignedIndex {
         description,
         index_text,
@@ -108,9 +118,15 @@ fn read_index(signed: &[u8]) -> Result<(Vec<u8>, Vec<u8>), IndexFileError> {
         if entry.kind != EntryKind::File {
             continue;
         }
-        let mut text = Vec::new();
+        if entry.size > MAX_INDEX {
+            let error = io::Error::other(format!("it has more than {MAX_INDEX} bytes"));
+            return Err(IndexFileError::Content(error));
+        }
+        // Read in one piece into zeroed memory, of which the system has plenty; growing a vector
+        // would copy and zero most of it again.
+        let mut text = vec![0; entry.size as usize];
         archive
-            .read_to_end(&mut text)
+            .read_exact(&mut text)
             .map_err(IndexFileError::Content)?;
         if slot.replace(text).is_some() {
             return Err(IndexFileError::Twice(name));

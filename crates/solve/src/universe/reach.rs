@@ -422,8 +422,13 @@ fn positions<T, K: Ord>(items: &[T], key: impl Fn(&T) -> K) -> Vec<u32> {
     positions
 }
 
+/// Puts each item where it goes.
 fn permuted<T>(items: Vec<T>, positions: &[u32]) -> Vec<T> {
-    let mut keyed: Vec<_> = positions.iter().copied().zip(items).collect();
-    keyed.sort_unstable_by_key(|(position, _)| *position);
-    keyed.into_iter().map(|(_, item)| item).collect()
+    let mut slots: Vec<Option<T>> = items.iter().map(|_| None).collect();
+    for (item, position) in items.into_iter().zip(positions) {
+        if let Some(slot) = slots.get_mut(*position as usize) {
+            *slot = Some(item);
+        }
+    }
+    slots.into_iter().flatten().collect()
 }
