@@ -13,8 +13,13 @@ const ROUNDS: usize = 15;
 
 pub(crate) fn run() -> Result<(), String> {
     say(&format!(
-        "medians of {ROUNDS} interleaved runs; {}\n",
-        machine()
+        "medians of {ROUNDS} interleaved runs; {}; ours is built {}\n",
+        machine(),
+        if cfg!(debug_assertions) {
+            "without optimisation, so that it says nothing"
+        } else {
+            "as a release is"
+        }
     ));
     solve::bench()
 }
@@ -47,6 +52,20 @@ fn interleave(commands: &[&dyn Fn() -> Command]) -> Result<Vec<Duration>, String
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort();
     times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+/// Returns how many instructions a command takes, on all its threads, as valgrind counts them;
+/// `None` where there is no valgrind. They hardly depend on what else the machine does.
+fn instructions(command: &Command) -> Option<u64> {
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let line = text.lines().find(|line| line.contains("Collected :"))?;
+    line.rsplit(' ').next()?.parse().ok()
 }
 
 fn machine() -> String {

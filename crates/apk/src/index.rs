@@ -12,15 +12,17 @@ use crate::digest::Sha1;
 use crate::version::Dialect;
 
 mod directory;
+mod parsed;
 mod stanza;
 
 pub use directory::{Directory, Giver, Named};
+pub use parsed::Origin;
 pub use stanza::Stanza;
 
 /// The packages of one index or of one installed database.
 #[derive(Clone)]
 pub struct Index {
-    text: Box<str>,
+    text: String,
     records: Vec<Record>,
     /// Who gives which name, as apk 2.14 and as apk 3.0 read it.
     directories: [OnceLock<directory::Tables>; 2],
@@ -99,7 +101,7 @@ impl Index {
         };
         let records = records(&text)?;
         Ok(Self {
-            text: text.into_boxed_str(),
+            text,
             records,
             directories: Default::default(),
         })

@@ -13,7 +13,6 @@ use prebake_apk::version::Dialect;
 use crate::request::Request;
 use crate::solution::Source;
 use crate::state::Wanted;
-use crate::table;
 
 mod reach;
 
@@ -51,6 +50,8 @@ pub(crate) struct Provider<'a> {
 #[derive(Debug)]
 pub(crate) struct Name<'a> {
     pub(crate) text: &'a str,
+    /// Its slot in apk's table of names.
+    slot: u32,
     pub(crate) providers: Vec<Provider<'a>>,
     /// The names whose providers have this one in their `install_if`.
     pub(crate) install_if_of: Vec<NameId>,
@@ -80,8 +81,7 @@ pub(crate) struct Package<'a> {
 /// Orders names as apk's table of names holds them, which shows wherever apk goes through the
 /// names that hang on one name: by slot, the later name of one slot first.
 pub(crate) fn table_order(names: &[Name<'_>], id: NameId) -> (u32, Reverse<NameId>) {
-    let text = names.get(id.index()).map_or("", |name| name.text);
-    (table::slot(text.as_bytes()), Reverse(id))
+    (names.get(id.index()).map_or(0, |name| name.slot), Reverse(id))
 }
 
 /// The installed database, or the index of a repository.

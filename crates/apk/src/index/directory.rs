@@ -90,6 +90,10 @@ impl<'a> Directory<'a> {
         Self { text, tables }
     }
 
+    pub(super) fn tables(&self) -> &'a Tables {
+        self.tables
+    }
+
     /// Returns the number of names.
     pub fn len(&self) -> usize {
         self.tables.names.len()

@@ -24,6 +24,9 @@ pub struct SignedIndex {
     pub key_name: String,
     /// That key's fingerprint.
     pub fingerprint: Sha256,
+    /// The file names of all keys that signed it, in the order of the signatures, whether their
+    /// signatures hold or not.
+    pub signers: Vec<String>,
     /// How it was signed.
     pub algorithm: SignatureAlgorithm,
 }
@@ -75,6 +78,7 @@ pub fn open_signed_index(bytes: &[u8], keys: &Keyring) -> Result<SignedIndex, In
         index_text,
         key_name: vouched.signature.key_name.clone(),
         fingerprint: vouched.key.fingerprint(),
+        signers: signatures.iter().map(|one| one.key_name.clone()).collect(),
         algorithm: vouched.signature.algorithm,
     })
 }

@@ -11,12 +11,14 @@ use std::hash::{BuildHasherDefault, DefaultHasher};
 
 use prebake_apk::dependency::{self, Dependency};
 use prebake_apk::digest::Sha1;
+use prebake_apk::index::Named;
 use prebake_apk::version::{Dialect, is_valid};
 
 use super::{Name, NameId, Package, PackageId, Place, Provider, Universe, table_order};
-use crate::request::{Repository, Request};
+use crate::request::{MAX_REPOSITORIES, Repository, Request};
 use crate::solution::Source;
 use crate::state::Wanted;
+use crate::table;
 
 /// How much a universe has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +43,8 @@ struct Reach<'a, 'r> {
     universe: Universe<'a>,
     architectures: &'r [&'r str],
     names: Vec<Reached>,
+    /// Of each name, its position in each place's directory, plus one; 0 where it is not there.
+    positions: Vec<u32>,
     /// The place and position where each package first stands.
     first: Vec<(u32, u32)>,
     /// Whether what each package refers to was taken.
@@ -76,13 +80,14 @@ pub(super) fn universe<'a>(request: &Request<'a>, scope: Scope) -> Universe<'a> 
         },
         architectures: request.architectures,
         names: Vec::new(),
+        positions: Vec::new(),
         first: Vec::new(),
         followed: Vec::new(),
         queue: Vec::new(),
         identities: HashMap::default(),
     };
     // No name in an index is empty or holds a space.
-    reach.name(" ", (0, 0));
+    reach.name(" ", (0, 0), &[]);
     for place in 0..reach.universe.places.len() {
         if scope == Scope::Everything || reach.is_base(place) {
             reach.enqueue_all(place);
@@ -113,10 +118,15 @@ impl<'a> Reach<'a, '_> {
         }
     }
 
-    fn name(&mut self, text: &'a str, key: (u32, u32)) -> NameId {
+    /// Adds a name, with its position in each place's directory, plus one.
+    fn name(&mut self, text: &'a str, key: (u32, u32), positions: &[u32]) -> NameId {
         let id = NameId(self.names.len() as u32);
+        let missing = self.universe.places.len() - positions.len();
+        self.positions.extend_from_slice(positions);
+        self.positions.extend(std::iter::repeat_n(0, missing));
         self.universe.names.push(Name {
             text,
+            slot: table::slot(text.as_bytes()),
             providers: Vec::new(),
             install_if_of: Vec::new(),
         });
@@ -137,9 +147,13 @@ impl<'a> Reach<'a, '_> {
         let named = here.directory.get(at)?;
         let text = named.text();
         let mut key = None;
+        let mut positions = [0; MAX_REPOSITORIES + 1];
         let id = NameId(self.names.len() as u32);
-        for (number, other) in (1..).zip(&mut self.universe.places) {
-            let found = if number == place + 1 {
+        let places = self.universe.places.iter_mut().zip(&mut positions);
+        let mut count = 0;
+        for (number, (other, position)) in places.enumerate() {
+            count = number + 1;
+            let found = if number == place {
                 Some(at)
             } else {
                 other.directory.find(text)
@@ -148,11 +162,19 @@ impl<'a> Reach<'a, '_> {
                 && let Some(slot) = other.names.get_mut(found)
             {
                 *slot = id.0 + 1;
+                *position = found as u32 + 1;
                 let rank = other.directory.get(found).map_or(0, |named| named.rank());
-                key.get_or_insert((number as u32, rank));
+                key.get_or_insert((number as u32 + 1, rank));
             }
         }
-        Some(self.name(text, key?))
+        Some(self.name(text, key?, positions.get(..count)?))
+    }
+
+    /// Returns a name as a place has it.
+    fn named(&self, id: NameId, place: usize) -> Option<Named<'a>> {
+        let places = self.universe.places.len();
+        let position = self.positions.get(id.index() * places + place)?.checked_sub(1)?;
+        self.universe.places.get(place)?.directory.get(position as usize)
     }
 
     /// Returns the id of a name that some place has.
@@ -168,7 +190,7 @@ impl<'a> Reach<'a, '_> {
 
     fn find_or_add(&mut self, text: &'a str) -> NameId {
         self.find(text).unwrap_or_else(|| {
-            let id = self.name(text, (u32::MAX, self.universe.unknown.len() as u32));
+            let id = self.name(text, (u32::MAX, self.universe.unknown.len() as u32), &[]);
             self.universe.unknown.push((text, id));
             id
         })
@@ -187,10 +209,7 @@ impl<'a> Reach<'a, '_> {
         let mut providers = Vec::new();
         let mut waiting = Vec::new();
         for place in 0..self.universe.places.len() {
-            let Some(named) = self.universe.places.get(place).and_then(|place| {
-                let at = place.directory.find(self.universe.names.get(id.index())?.text)?;
-                place.directory.get(at)
-            }) else {
+            let Some(named) = self.named(id, place) else {
                 continue;
             };
             for giver in named.givers() {
@@ -228,10 +247,11 @@ impl<'a> Reach<'a, '_> {
         if let Some(id) = self.package_id(place, position) {
             return Some(id);
         }
-        let text = self.universe.places.get(place)?.index.get(position)?.name();
-        let name = self.find(text)?;
+        let here = self.universe.places.get(place)?;
+        let at = here.directory.find(here.index.get(position)?.name())?;
+        let name = self.name_at(place, at)?;
         if !std::mem::replace(&mut self.names.get_mut(name.index())?.owned, true) {
-            self.make_owned(name, text);
+            self.make_owned(name);
         }
         self.package_id(place, position)
     }
@@ -242,14 +262,14 @@ impl<'a> Reach<'a, '_> {
     }
 
     /// Makes the packages that a name is the own name of, each once however many places have it.
-    fn make_owned(&mut self, name: NameId, text: &str) {
+    fn make_owned(&mut self, name: NameId) {
         for place in 0..self.universe.places.len() {
-            let Some((index, bit, named)) = self.universe.places.get(place).and_then(|place| {
-                let at = place.directory.find(text)?;
-                Some((place.index, place.bit, place.directory.get(at)?))
-            }) else {
+            let (Some(named), Some(here)) =
+                (self.named(name, place), self.universe.places.get(place))
+            else {
                 continue;
             };
+            let (index, bit) = (here.index, here.bit);
             for giver in named.givers().filter(|giver| giver.own) {
                 let Some(stanza) = index.get(giver.package) else {
                     continue;
