@@ -4,6 +4,7 @@
 //! <root>/CACHEDIR.TAG            so that backups leave it out
 //! <root>/v1/sha256/ab/abcd…      a file named by the SHA-256 of its content
 //! <root>/v1/url/<sha256 of URL>  what a URL last held, and its validators
+//! <root>/v1/derived/<sha256>     what was made of other files, and can be made again
 //! <root>/v1/tmp/<key>.….part     a file being written by the holder of the key's lock
 //! <root>/v1/lock/<key>           held while the key's file is fetched
 //! ```
@@ -13,6 +14,7 @@
 //! own, on the same file system, so that finding left-overs does not mean listing every blob.
 
 mod blob;
+mod derived;
 mod error;
 mod lock;
 mod part;

@@ -1,5 +1,7 @@
 //! Locks one architecture: base, indexes, packages, and the identity of what comes of them.
 
+use std::collections::VecDeque;
+
 use prebake_apk::digest::Sha256;
 use prebake_apk::index::{Index, Stanza};
 use prebake_apk::installed;
@@ -17,7 +19,7 @@ use crate::lock::{LockedBase, LockedPackage, LockedRootfs, Step};
 use crate::places::Place;
 use crate::recipe::Recipe;
 use crate::reporter::Stage;
-use crate::repositories::{Moment, Opened, Repositories};
+use crate::repositories::{Moment, Opened, Reading, Repositories};
 use crate::update::Upgrade;
 use crate::{package_file, world};
 
@@ -119,40 +121,67 @@ impl Chooser<'_> {
         })?;
         // Adding to a recipe must not move what it had: what is locked is held, among the locked
         // indexes first, and where they or what they name are gone among the current ones.
-        let moments: &[Moment] = match (self.before, self.upgrade) {
-            (Some(_), Upgrade::Keep) => &[Moment::Locked, Moment::Current],
-            _ => &[Moment::Current],
+        let mut moments = match (self.before, self.upgrade) {
+            (Some(_), Upgrade::Keep) => VecDeque::from([Moment::Locked, Moment::Current]),
+            _ => VecDeque::from([Moment::Current]),
         };
+        let mut reading = Reading::Parsed;
         let held = self.held()?;
         let mut unsatisfiable = None;
-        for moment in moments {
+        while let Some(moment) = moments.pop_front() {
             self.context.reporter.stage(&Stage::Indexes(self.arch));
-            let indexes = match (repositories.open(*moment, &held), unsatisfiable.take()) {
+            let mut indexes = match (
+                repositories.open(moment, &held, reading),
+                unsatisfiable.take(),
+            ) {
                 (Ok(Some(indexes)), _) => indexes,
                 (Ok(None), _) => continue,
                 // The current indexes were only asked because the locked ones did not do.
                 (Err(_), Some(error)) | (Err(error), None) => return Err(error),
             };
             self.context.reporter.stage(&Stage::Choosing(self.arch));
-            let solution = match self.solve(&places, &indexes, facts, &installed, !held.is_empty())
-            {
+            let solution = self.solve(&places, &indexes, facts, &installed, !held.is_empty());
+            // What was chosen by is held against what was signed while the packages come.
+            let (settled, blobs) = std::thread::scope(|scope| {
+                let settled = scope.spawn(|| repositories.settle(&indexes));
+                let blobs = match &solution {
+                    Ok(solution) => {
+                        self.context.reporter.stage(&Stage::Fetching);
+                        self.fetch(&plan(solution, &places, &indexes, &installed))
+                    }
+                    Err(_) => Ok(Vec::new()),
+                };
+                (settled.join(), blobs)
+            });
+            let settled = settled.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            let Some(settled) = settled else {
+                // The cache was wrong, and so may all that followed from it be.
+                reading = Reading::Signed;
+                moments.push_front(moment);
+                continue;
+            };
+            for (index, signed) in indexes.iter_mut().zip(settled) {
+                if let Some(signed) = signed {
+                    *index = signed;
+                }
+            }
+            let solution = match solution {
                 // What is asked for may have come to the mirrors since.
-                Err(error @ Error::Unsatisfiable { .. }) if *moment == Moment::Locked => {
+                Err(error @ Error::Unsatisfiable { .. }) if moment == Moment::Locked => {
                     unsatisfiable = Some(error);
                     continue;
                 }
                 other => other?,
             };
-            let plan = plan(&solution, &places, &indexes, &installed);
-            self.context.reporter.stage(&Stage::Fetching);
-            let blobs = match self.fetch(&plan) {
+            let blobs = match blobs {
                 Err(Error::Fetch(error))
-                    if *moment == Moment::Locked && error.kind() == FetchKind::NotFound =>
+                    if moment == Moment::Locked && error.kind() == FetchKind::NotFound =>
                 {
                     continue;
                 }
                 other => other?,
             };
+            let plan = plan(&solution, &places, &indexes, &installed);
             let steps = steps(plan, &blobs)?;
             return Ok(Chosen {
                 indexes,

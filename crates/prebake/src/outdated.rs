@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::lock::LockedRootfs;
 use crate::recipe::Recipe;
-use crate::repositories::{Moment, Repositories};
+use crate::repositories::{Moment, Reading, Repositories};
 use crate::world;
 
 /// A locked package and what the mirrors have of it now.
@@ -46,7 +46,9 @@ pub fn outdated(
         base: &facts,
         context,
     };
-    let opened = repositories.open(Moment::Current, &[])?.unwrap_or_default();
+    let opened = repositories
+        .open(Moment::Current, &[], Reading::Parsed)?
+        .unwrap_or_default();
     let indexes: Vec<_> = opened.iter().map(|opened| &opened.index).collect();
     let installed =
         Index::parse(baked.installed().to_vec()).map_err(|source| Error::IndexText {

@@ -1,7 +1,13 @@
 //! The indexes that packages are chosen from: fetched, checked against the trusted keys, read.
+//!
+//! An index that was read before has a parsed form in the cache, which is enough to choose by
+//! ([`prebake_apk::index`]). Nothing is taken by its word alone: what was chosen is looked up in
+//! the signed index itself ([`Repositories::settle`]), beside the fetching of packages.
 
-use prebake_apk::index::Index;
+use prebake_apk::index::{Index, Origin};
+use prebake_apk::key::Keyring;
 use prebake_apk::signature::open_signed_index;
+use prebake_apk::version::Dialect;
 use prebake_fetch::{Blob, Kind as FetchKind, Wanted};
 use prebake_rootfs::merge::Base;
 
@@ -12,14 +18,33 @@ use crate::keys;
 use crate::lock::{LockedIndex, LockedRootfs};
 use crate::places::Place;
 use crate::recipe::Recipe;
+use crate::world;
 
 /// The largest compressed index that is taken, in bytes. Alpine's largest has 2 MB.
 pub const MAX_INDEX_BYTES: u64 = 64 << 20;
+
+/// The largest parsed form of an index that is read from the cache, in bytes. Those of Alpine's
+/// largest index have 6 MB.
+const MAX_PARSED_BYTES: u64 = 512 << 20;
 
 /// An index that was fetched and checked.
 pub(crate) struct Opened {
     pub(crate) locked: LockedIndex,
     pub(crate) index: Index,
+    blob: Blob,
+    /// Whether `index` is the parsed form from the cache, and not the signed index itself.
+    is_parsed: bool,
+    /// What the signed index says of itself, where no parsed form of it is in the cache.
+    to_keep: Option<Origin>,
+}
+
+/// Whether the parsed forms of indexes may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// Where there is one that is good.
+    Parsed,
+    /// No: every index is read from the signed file.
+    Signed,
 }
 
 /// Which indexes are taken.
@@ -43,7 +68,12 @@ pub(crate) struct Repositories<'a> {
 impl Repositories<'_> {
     /// Fetches, checks and reads every index, and puts `held` packages into it in place of its own
     /// of their names. `None` where the lock's are asked for and can no longer be had.
-    pub(crate) fn open(&self, moment: Moment, held: &[Held]) -> Result<Option<Vec<Opened>>, Error> {
+    pub(crate) fn open(
+        &self,
+        moment: Moment,
+        held: &[Held],
+        reading: Reading,
+    ) -> Result<Option<Vec<Opened>>, Error> {
         let mut wishes = Vec::new();
         for place in self.places {
             let url = place.index();
@@ -67,11 +97,32 @@ impl Repositories<'_> {
             }
             other => other?,
         };
-        let mut opened = Vec::new();
-        for (place, fetched) in self.places.iter().zip(fetched) {
-            opened.push(self.open_one(place, &fetched.blob, held)?);
-        }
-        Ok(Some(opened))
+        let blobs: Vec<_> = fetched.into_iter().map(|fetched| fetched.blob).collect();
+        let opened = self.in_parallel(blobs.iter(), |place, blob| {
+            self.open_one(place, blob, held, reading)
+        });
+        opened.map(Some)
+    }
+
+    /// Does something for each place and what belongs to it, all at once. Of several errors the
+    /// first place's is returned, whichever came first.
+    fn in_parallel<I: Send, T: Send>(
+        &self,
+        items: impl Iterator<Item = I>,
+        work: impl Fn(&Place<'_>, I) -> Result<T, Error> + Sync,
+    ) -> Result<Vec<T>, Error> {
+        std::thread::scope(|scope| {
+            let work = &work;
+            let threads = self.places.iter().zip(items);
+            let threads: Vec<_> = threads
+                .map(|(place, item)| scope.spawn(move || work(place, item)))
+                .collect();
+            let results = threads.into_iter().map(|thread| match thread.join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+            results.collect()
+        })
     }
 
     fn locked(&self, url: &str) -> Option<&LockedIndex> {
@@ -79,31 +130,122 @@ impl Repositories<'_> {
         before.indexes.iter().find(|index| index.url == url)
     }
 
-    fn open_one(&self, place: &Place<'_>, blob: &Blob, held: &[Held]) -> Result<Opened, Error> {
-        let url = place.index();
+    fn open_one(
+        &self,
+        place: &Place<'_>,
+        blob: &Blob,
+        held: &[Held],
+        reading: Reading,
+    ) -> Result<Opened, Error> {
         let keys = keys::keyring(&self.base.keys, &self.recipe.base.keys, place.keys)?;
         let bytes = blob.read_verified(MAX_INDEX_BYTES).map_err(Error::Cache)?;
-        let signed = open_signed_index(&bytes, &keys).map_err(|source| Error::Index {
+        if held.is_empty()
+            && reading == Reading::Parsed
+            && let Some((index, origin)) = self.cached(blob, &keys)
+        {
+            return Ok(Opened {
+                locked: locked(place, blob, &origin),
+                index,
+                blob: blob.clone(),
+                is_parsed: true,
+                to_keep: None,
+            });
+        }
+        self.open_signed(place, blob, &bytes, &keys, held)
+    }
+
+    fn open_signed(
+        &self,
+        place: &Place<'_>,
+        blob: &Blob,
+        bytes: &[u8],
+        keys: &Keyring,
+        held: &[Held],
+    ) -> Result<Opened, Error> {
+        let url = place.index();
+        let signed = open_signed_index(bytes, keys).map_err(|source| Error::Index {
             url: url.clone(),
             source,
         })?;
+        let origin = Origin::of(&signed, blob.sha256());
         let text = if held.is_empty() {
             signed.index_text
         } else {
             keep::versions(&signed.index_text, &place.folder, held)
         };
-        let index = Index::parse(text).map_err(|source| Error::IndexText {
-            url: url.clone(),
-            source,
-        })?;
-        let locked = LockedIndex {
-            url,
-            description: String::from_utf8_lossy(signed.description.trim_ascii()).into_owned(),
-            size: blob.size(),
-            sha256: blob.sha256(),
-            key: signed.fingerprint,
+        let index = Index::parse(text).map_err(|source| Error::IndexText { url, source })?;
+        // It is wanted next, and here other indexes are read beside it.
+        index.directory(self.dialect());
+        Ok(Opened {
+            locked: locked(place, blob, &origin),
+            index,
+            blob: blob.clone(),
+            is_parsed: false,
+            to_keep: held.is_empty().then_some(origin),
+        })
+    }
+
+    fn dialect(&self) -> Dialect {
+        world::dialect(self.base)
+    }
+
+    /// Returns the parsed form of an index, if it is good and one of the keys vouched for it.
+    fn cached(&self, blob: &Blob, keys: &Keyring) -> Option<(Index, Origin)> {
+        let cache = self.context.fetcher.cache();
+        let name = self.parsed_name(blob);
+        let bytes = cache.derived(&name, MAX_PARSED_BYTES)?;
+        let Some(found) = Index::from_parsed(bytes, blob.sha256(), self.dialect()) else {
+            cache.drop_derived(&name);
+            return None;
         };
-        Ok(Opened { locked, index })
+        // An index that these keys do not vouch for is opened, to say so.
+        Some(found).filter(|(_, origin)| origin.is_trusted(keys))
+    }
+
+    /// Returns what the parsed form of an index is called in the cache: by all that it depends on.
+    fn parsed_name(&self, blob: &Blob) -> String {
+        let version = env!("CARGO_PKG_VERSION");
+        let dialect = self.dialect();
+        format!("parsed index {} {dialect:?} {version}", blob.sha256())
+    }
+
+    /// Makes sure that the parsed forms that were chosen by are those of the signed indexes, and
+    /// keeps those of the others. Returns the signed index for each that was a parsed form; `None`
+    /// if one said anything else than its index, so that nothing that was chosen counts.
+    pub(crate) fn settle(&self, opened: &[Opened]) -> Result<Option<Vec<Option<Opened>>>, Error> {
+        let cache = self.context.fetcher.cache();
+        let settled = self.in_parallel(opened.iter(), |place, opened| {
+            let name = self.parsed_name(&opened.blob);
+            if !opened.is_parsed {
+                if let Some(origin) = &opened.to_keep {
+                    let bytes = opened.index.to_parsed(origin, self.dialect());
+                    // A cache that cannot be written to is slower, and no more than that.
+                    drop(cache.put_derived(&name, &bytes));
+                }
+                return Ok(Some(None));
+            }
+            let signed = self.open_one(place, &opened.blob, &[], Reading::Signed)?;
+            if signed.locked == opened.locked
+                && opened
+                    .index
+                    .is_parsed_form_of(&signed.index, self.dialect())
+            {
+                return Ok(Some(Some(signed)));
+            }
+            cache.drop_derived(&name);
+            Ok(None)
+        })?;
+        Ok(settled.into_iter().collect())
+    }
+}
+
+fn locked(place: &Place<'_>, blob: &Blob, origin: &Origin) -> LockedIndex {
+    LockedIndex {
+        url: place.index(),
+        description: String::from_utf8_lossy(origin.description.trim_ascii()).into_owned(),
+        size: blob.size(),
+        sha256: blob.sha256(),
+        key: origin.fingerprint,
     }
 }
 

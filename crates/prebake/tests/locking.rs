@@ -11,6 +11,9 @@ use prebake::{
     BuildOptions, Cancel, Context, Error, ErrorKind, HostOptions, LockState, Silent, Upgrade,
     build, check_lock, update_lock,
 };
+use prebake_apk::digest::Sha256;
+use prebake_apk::index::Index;
+use prebake_apk::version::Dialect;
 use prebake_testkit::base::BaseBuilder;
 use prebake_testkit::mirror::MirrorBuilder;
 use prebake_testkit::package::PackageBuilder;
@@ -197,4 +200,86 @@ fn a_lock_survives_the_name_and_the_outputs_changing() {
     let built = build(&recipe, &options, &kitchen.context()).unwrap();
     assert_eq!(built.outputs.len(), 1);
     assert!(Path::new(&kitchen.path("x/x86_64.tgz")).is_file());
+}
+
+/// Returns the one file that the cache keeps of what it made of others: a parsed index.
+fn parsed_index(kitchen: &Kitchen) -> PathBuf {
+    let entries = fs_err::read_dir(kitchen.path("cache/v1/derived")).unwrap();
+    let paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(paths.len(), 1);
+    paths[0].clone()
+}
+
+#[test]
+fn a_parsed_index_in_the_cache_changes_no_lock() {
+    let kitchen = Kitchen::new();
+    kitchen.mirror(OLD);
+    let lock = || {
+        let _ = fs_err::remove_file(kitchen.path("prebake.lock"));
+        kitchen.lock(&["a"], &Upgrade::Keep);
+        fs_err::read_to_string(kitchen.path("prebake.lock")).unwrap()
+    };
+    let cold = lock();
+    let path = parsed_index(&kitchen);
+    let good = fs_err::read(&path).unwrap();
+    assert_eq!(lock(), cold);
+    assert_eq!(fs_err::read(&path).unwrap(), good);
+    // Damaged in the middle, cut short, empty, something else: noticed and made again.
+    let mut flipped = good.clone();
+    flipped[good.len() / 2] ^= 1;
+    let others = [
+        &flipped[..],
+        &good[..good.len() - 1],
+        b"",
+        b"something else",
+    ];
+    for other in others {
+        fs_err::write(&path, other).unwrap();
+        assert_eq!(lock(), cold);
+        assert_eq!(fs_err::read(&path).unwrap(), good);
+    }
+    // Well formed, bound to the very index, and of another content: what it says of packages is
+    // held against the signed index.
+    let index = fs_err::read(kitchen.path("mirror/v3.99/main/x86_64/APKINDEX.tar.gz")).unwrap();
+    let sha256 = Sha256::of(&index);
+    let read = |dialect| Some((dialect, Index::from_parsed(good.clone(), sha256, dialect)?));
+    let (dialect, (index, origin)) = read(Dialect::V2).or_else(|| read(Dialect::V3)).unwrap();
+    let stanza = |name| index.iter().find(|one| one.name() == name).unwrap();
+    let text = |name| {
+        let identity = stanza(name).identity().to_apk();
+        format!("C:{identity}\n{}\n", stanza(name).text())
+    };
+    let forged = format!("{}{}", text("a").replace("D:lib", "D:c"), text("c"));
+    let forged = Index::parse(forged.into_bytes()).unwrap();
+    fs_err::write(&path, forged.to_parsed(&origin, dialect)).unwrap();
+    assert_eq!(lock(), cold);
+    assert_eq!(fs_err::read(&path).unwrap(), good);
+    // One without what is asked for cannot make it seem not to be there either.
+    let forged = Index::parse(text("c").into_bytes()).unwrap();
+    fs_err::write(&path, forged.to_parsed(&origin, dialect)).unwrap();
+    assert_eq!(lock(), cold);
+    assert_eq!(fs_err::read(&path).unwrap(), good);
+}
+
+#[test]
+fn a_parsed_index_makes_no_key_trusted() {
+    let kitchen = Kitchen::new();
+    kitchen.mirror(OLD);
+    kitchen.lock(&["a"], &Upgrade::Keep);
+    parsed_index(&kitchen);
+    let path = kitchen.path("prebake.toml");
+    let text = fs_err::read_to_string(&path).unwrap();
+    let without: Vec<_> = text
+        .lines()
+        .filter(|line| !line.starts_with("keys"))
+        .collect();
+    fs_err::write(&path, without.join("\n")).unwrap();
+    let recipe = Recipe::read(&path).unwrap();
+    let error = update_lock(&recipe, &Upgrade::All, &kitchen.context()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Integrity);
+    let warm = format!("{error:?}");
+    fs_err::remove_dir_all(kitchen.path("cache/v1/derived")).unwrap();
+    let error = update_lock(&recipe, &Upgrade::All, &kitchen.context()).unwrap_err();
+    assert_eq!(format!("{error:?}"), warm);
+    assert!(warm.contains("UnknownKey"), "{warm}");
 }

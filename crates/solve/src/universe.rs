@@ -81,7 +81,10 @@ pub(crate) struct Package<'a> {
 /// Orders names as apk's table of names holds them, which shows wherever apk goes through the
 /// names that hang on one name: by slot, the later name of one slot first.
 pub(crate) fn table_order(names: &[Name<'_>], id: NameId) -> (u32, Reverse<NameId>) {
-    (names.get(id.index()).map_or(0, |name| name.slot), Reverse(id))
+    (
+        names.get(id.index()).map_or(0, |name| name.slot),
+        Reverse(id),
+    )
 }
 
 /// The installed database, or the index of a repository.

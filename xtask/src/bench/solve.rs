@@ -102,11 +102,12 @@ pub(super) fn child(arguments: &[String]) -> Result<(), String> {
     let [lane, mirror, root] = arguments else {
         return Err("a lane and two folders are wanted".to_owned());
     };
+    let (mirror, root) = (PathBuf::from(mirror), PathBuf::from(root));
     let open = match lane.as_str() {
+        "prepare" => return prepare(&mirror, &root),
         "warm" => open_warm,
         _ => open_cold,
     };
-    let (mirror, root) = (PathBuf::from(mirror), PathBuf::from(root));
     let keys = keys(&root.join("etc/apk/keys"))?;
     let indexes: Vec<Result<Index, String>> = std::thread::scope(|scope| {
         let threads = REPOSITORIES.map(|name| {

@@ -72,7 +72,10 @@ impl Origin {
     /// That a key's signature over a file holds does not depend on what else is trusted, so it need
     /// not be computed again; whether the key is trusted is asked on every use.
     pub fn is_trusted(&self, keys: &Keyring) -> bool {
-        let known = self.signers.iter().find_map(|name| Some((name, keys.get(name)?)));
+        let known = self
+            .signers
+            .iter()
+            .find_map(|name| Some((name, keys.get(name)?)));
         known.is_some_and(|(name, key)| {
             *name == self.key_name && key.fingerprint() == self.fingerprint
         })
@@ -208,6 +211,15 @@ impl Index {
             description,
         };
         Some((index, origin))
+    }
+
+    /// Says whether this, which was read from a parsed form of `dialect`, is in all it says that of
+    /// `index`.
+    pub fn is_parsed_form_of(&self, index: &Self, dialect: Dialect) -> bool {
+        let slim = index.slim();
+        self.text == slim.text
+            && self.records == slim.records
+            && self.directory(dialect).tables() == slim.directory(dialect).tables()
     }
 
     /// Returns the index without the lines that no choice looks at.

@@ -173,8 +173,15 @@ impl<'a> Reach<'a, '_> {
     /// Returns a name as a place has it.
     fn named(&self, id: NameId, place: usize) -> Option<Named<'a>> {
         let places = self.universe.places.len();
-        let position = self.positions.get(id.index() * places + place)?.checked_sub(1)?;
-        self.universe.places.get(place)?.directory.get(position as usize)
+        let position = self
+            .positions
+            .get(id.index() * places + place)?
+            .checked_sub(1)?;
+        self.universe
+            .places
+            .get(place)?
+            .directory
+            .get(position as usize)
     }
 
     /// Returns the id of a name that some place has.
@@ -365,9 +372,7 @@ impl<'a> Reach<'a, '_> {
 
     fn wanted(&mut self, dependency: Dependency<'a>) -> Wanted<'a> {
         Wanted {
-            name: self
-                .find(dependency.name)
-                .unwrap_or(self.universe.nothing),
+            name: self.find(dependency.name).unwrap_or(self.universe.nothing),
             dependency,
         }
     }
@@ -397,7 +402,10 @@ impl<'a> Reach<'a, '_> {
         }
         for package in &mut universe.packages {
             package.name = name(package.name);
-            package.provides.iter_mut().for_each(|given| given.0 = name(given.0));
+            package
+                .provides
+                .iter_mut()
+                .for_each(|given| given.0 = name(given.0));
             let wanted = package.depends.iter_mut().chain(&mut package.install_if);
             wanted.for_each(|wanted| wanted.name = name(wanted.name));
         }
@@ -405,7 +413,10 @@ impl<'a> Reach<'a, '_> {
             for provider in &mut named.providers {
                 provider.package = package(provider.package);
             }
-            named.install_if_of.iter_mut().for_each(|id| *id = name(*id));
+            named
+                .install_if_of
+                .iter_mut()
+                .for_each(|id| *id = name(*id));
             named.install_if_of.sort_unstable();
             named.install_if_of.dedup();
         }
@@ -418,7 +429,10 @@ impl<'a> Reach<'a, '_> {
 /// Puts the names that one triggers into apk's order.
 fn sort_triggered(names: &mut [Name<'_>]) {
     for at in 0..names.len() {
-        let Some(name) = names.get_mut(at).filter(|name| name.install_if_of.len() > 1) else {
+        let Some(name) = names
+            .get_mut(at)
+            .filter(|name| name.install_if_of.len() > 1)
+        else {
             continue;
         };
         let mut list = std::mem::take(&mut name.install_if_of);
@@ -451,4 +465,93 @@ fn permuted<T>(items: Vec<T>, positions: &[u32]) -> Vec<T> {
         }
     }
     slots.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use prebake_apk::index::Index;
+
+    use super::*;
+    use crate::order::Order;
+    use crate::searched;
+    use crate::solution::Solution;
+
+    /// A generator of numbers (Lehmer's), the same on every run.
+    struct Numbers(u64);
+
+    impl Numbers {
+        fn below(&mut self, bound: u64) -> u64 {
+            self.0 = self.0 * 48_271 % 0x7fff_ffff;
+            self.0 % bound
+        }
+
+        fn words(&mut self, most: u64, words: &[&str]) -> String {
+            let count = self.below(most + 1);
+            let word = |_| words[self.below(words.len() as u64) as usize];
+            (0..count).map(word).collect::<Vec<_>>().join(" ")
+        }
+    }
+
+    fn index(numbers: &mut Numbers) -> Index {
+        let mut text = String::new();
+        for _ in 0..3 + numbers.below(8) {
+            let checksum = numbers.below(9);
+            let name = ["a", "b", "c", "d", "e", "f", "g"][numbers.below(7) as usize];
+            let version = 1 + numbers.below(3);
+            let asked = [
+                "a", "b", "c", "d>1", "so:x", "so:y=1", "!e", "z", "!so:z", "f",
+            ];
+            let given = ["so:x", "so:x=1", "so:y=1", "so:z", "a", "v=2"];
+            let awaited = ["a", "b", "so:x", "v", "!c"];
+            let depends = numbers.words(3, &asked);
+            let provides = numbers.words(2, &given);
+            let install_if = numbers.words(numbers.0 % 3, &awaited);
+            write!(
+                text,
+                "C:Q1qKcZ+j23xssAXmgQhkOO8dHn{checksum}Ww=\nP:{name}\nV:{version}\nD:{depends}\n\
+                 p:{provides}\ni:{install_if}\n\n"
+            )
+            .unwrap();
+        }
+        Index::parse(text.into_bytes()).unwrap()
+    }
+
+    fn solution(request: &Request<'_>, scope: Scope) -> Option<Solution> {
+        let universe = Universe::new(request, scope);
+        let mut search = searched(&universe, request).unwrap();
+        (!search.failed).then(|| Order::new(&mut search).solution())
+    }
+
+    #[test]
+    fn what_nothing_leads_to_changes_nothing() {
+        let mut numbers = Numbers(7);
+        let (mut solved, mut left_out) = (0, 0);
+        for _ in 0..3000 {
+            let (one, two, base) = (
+                index(&mut numbers),
+                index(&mut numbers),
+                index(&mut numbers),
+            );
+            let repositories = [&one, &two].map(|index| Repository { index, tag: None });
+            let world = numbers.words(3, &["a", "b>1", "c", "so:x", "!d", "v", "nowhere"]);
+            let dialect = [Dialect::V2, Dialect::V3][numbers.below(2) as usize];
+            let world: Vec<_> = dependency::list(&world, dialect).collect();
+            let request = Request {
+                world: &world,
+                repositories: &repositories,
+                installed: (numbers.below(2) == 1).then_some(&base),
+                dialect,
+                architectures: &[],
+                upgrade: false,
+            };
+            let some = solution(&request, Scope::Reachable);
+            assert_eq!(some, solution(&request, Scope::Everything), "{request:?}");
+            solved += u32::from(some.is_some());
+            let count = |scope| Universe::new(&request, scope).packages.len();
+            left_out += count(Scope::Everything) - count(Scope::Reachable);
+        }
+        assert!(solved > 500 && left_out > 5000, "{solved} {left_out}");
+    }
 }

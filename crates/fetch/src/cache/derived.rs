@@ -1,0 +1,56 @@
+//! Files that were made from others, to save making them again.
+//!
+//! Unlike a blob, such a file is not named by its content, so that nothing here can say whether it
+//! is right: whoever reads it has to be able to tell, and to do without it.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use fs_err::File;
+use prebake_apk::digest::Sha256;
+
+use super::{Cache, CacheError, Key};
+use crate::{Cancel, Options};
+
+impl Cache {
+    /// Returns what is kept under `name`; `None` if there is nothing that can be read, or more than
+    /// `limit` bytes. It may be damaged, or be anything: the caller checks it.
+    pub fn derived(&self, name: &str, limit: u64) -> Option<Vec<u8>> {
+        let file = File::open(self.derived_path(name)).ok()?;
+        let size = file.metadata().ok()?.len();
+        if size > limit {
+            return None;
+        }
+        let mut content = Vec::with_capacity(size as usize);
+        // A file that grows meanwhile is not read for ever.
+        file.take(limit).read_to_end(&mut content).ok()?;
+        Some(content)
+    }
+
+    /// Keeps `content` under `name`, in place of what may be there.
+    ///
+    /// # Errors
+    ///
+    /// What writing to the cache gives. Nothing is lost by passing over it.
+    pub fn put_derived(&self, name: &str, content: &[u8]) -> Result<(), CacheError> {
+        let path = self.derived_path(name);
+        let key = Key(format!("derived-{}", Sha256::of(name.as_bytes())));
+        // Without the lock, somebody's start could take the file for a left-over.
+        let _lock = self.lock(&key, &Options::default(), &Cancel::default())?;
+        let mut part = self.part(&key)?;
+        part.append(content)?;
+        self.folder("derived")?;
+        part.replace(&path)
+    }
+
+    /// Drops what is kept under `name`. Failing is no harm to anybody who checks what he reads.
+    pub fn drop_derived(&self, name: &str) {
+        drop(fs_err::remove_file(self.derived_path(name)));
+    }
+
+    fn derived_path(&self, name: &str) -> PathBuf {
+        // Names are prebake's own; hashing them keeps every one of them a file name.
+        let name = Sha256::of(name.as_bytes()).to_string();
+        self.layout.join("derived").join(name)
+    }
+}
