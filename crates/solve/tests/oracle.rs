@@ -6,6 +6,8 @@ mod case;
 mod cases;
 #[path = "oracle/differential.rs"]
 mod differential;
+#[path = "oracle/every_name.rs"]
+mod every_name;
 #[path = "oracle/recipe_worlds.rs"]
 mod recipe_worlds;
 #[path = "oracle/stage.rs"]
