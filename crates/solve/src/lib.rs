@@ -25,13 +25,23 @@ pub use solution::{Change, ChangeKind, Solution, Source};
 pub use why::{Candidate, Objection, Reason, Requirer, SolveError, Unsatisfiable};
 pub use world::world;
 
-use search::{MAX_STEPS, Search, TooMuchWork};
+use search::{Search, TooMuchWork};
 use universe::{Scope, Universe};
+
+/// The most steps that [`solve`] takes before it gives up; a step is a look at one dependency or
+/// provider. The largest real worlds (every `-doc` package of a release) take a fiftieth of it.
+pub const MAX_STEPS: u64 = 200_000_000;
 
 /// Finds the packages that satisfy a world.
 ///
-/// The same request gives the same answer, in whichever order its world is.
+/// The same request gives the same answer, in whichever order its world is. No request keeps it
+/// busy forever: it gives up after [`MAX_STEPS`] and says so.
 pub fn solve(request: &Request<'_>) -> Result<Solution, SolveError> {
+    solve_within(request, MAX_STEPS)
+}
+
+/// As [`solve`], with a bound of one's own on the steps that the search may take.
+pub fn solve_within(request: &Request<'_>, max_steps: u64) -> Result<Solution, SolveError> {
     if request.repositories.len() > MAX_REPOSITORIES {
         return Err(SolveError::TooManyRepositories(request.repositories.len()));
     }
@@ -49,11 +59,11 @@ pub fn solve(request: &Request<'_>) -> Result<Solution, SolveError> {
         }
     }
     let universe = Universe::new(request, Scope::Reachable);
-    let mut search = searched(&universe, request)?;
+    let mut search = searched(&universe, request, max_steps)?;
     if search.failed {
         // To say why not takes what else there is: names that are near to a wrong one.
         let universe = Universe::new(request, Scope::Everything);
-        let search = searched(&universe, request)?;
+        let search = searched(&universe, request, max_steps)?;
         return Err(SolveError::Unsatisfiable(explain::explain(&search)));
     }
     Ok(order::Order::new(&mut search).solution())
@@ -62,10 +72,11 @@ pub fn solve(request: &Request<'_>) -> Result<Solution, SolveError> {
 fn searched<'a, 'u>(
     universe: &'u Universe<'a>,
     request: &Request<'a>,
+    max_steps: u64,
 ) -> Result<Search<'a, 'u>, SolveError> {
-    let mut search = Search::new(universe, request);
+    let mut search = Search::new(universe, request, max_steps);
     search
         .run()
-        .map_err(|TooMuchWork| SolveError::TooMuchWork(MAX_STEPS))?;
+        .map_err(|TooMuchWork| SolveError::TooMuchWork(max_steps))?;
     Ok(search)
 }

@@ -17,11 +17,7 @@ mod choose;
 mod discover;
 mod reconsider;
 
-/// The most steps that one search may take; a step is a look at one dependency or provider. The
-/// largest real worlds (every `-doc` package of a release) take a fiftieth of it.
-pub(crate) const MAX_STEPS: u64 = 200_000_000;
-
-/// The search ran into [`MAX_STEPS`].
+/// The search took more steps than it was allowed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TooMuchWork;
 
@@ -42,11 +38,12 @@ pub(crate) struct Search<'a, 'u> {
     next_order: u32,
     /// The number of the current merging.
     merging: u32,
-    steps: u64,
+    /// How many more steps it may take.
+    steps_left: u64,
 }
 
 impl<'a, 'u> Search<'a, 'u> {
-    pub(crate) fn new(universe: &'u Universe<'a>, request: &Request<'a>) -> Self {
+    pub(crate) fn new(universe: &'u Universe<'a>, request: &Request<'a>, max_steps: u64) -> Self {
         let mut tags: Vec<&str> = Vec::new();
         let mut pin_repositories = vec![0];
         for (position, repository) in request.repositories.iter().enumerate() {
@@ -91,7 +88,7 @@ impl<'a, 'u> Search<'a, 'u> {
             open: BTreeSet::new(),
             next_order: 0,
             merging: 0,
-            steps: 0,
+            steps_left: max_steps,
         }
     }
 
@@ -181,10 +178,7 @@ impl<'a, 'u> Search<'a, 'u> {
 
     /// Counts one step of work.
     fn step(&mut self) -> Result<(), TooMuchWork> {
-        self.steps += 1;
-        if self.steps > MAX_STEPS {
-            return Err(TooMuchWork);
-        }
+        self.steps_left = self.steps_left.checked_sub(1).ok_or(TooMuchWork)?;
         Ok(())
     }
 

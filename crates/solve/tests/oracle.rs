@@ -8,6 +8,8 @@ mod cases;
 mod differential;
 #[path = "oracle/every_name.rs"]
 mod every_name;
+#[path = "oracle/properties.rs"]
+mod properties;
 #[path = "oracle/recipe_worlds.rs"]
 mod recipe_worlds;
 #[path = "oracle/stage.rs"]

@@ -6,9 +6,11 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use prebake_apk::dependency::Dependency;
-use prebake_apk::index::Index;
+use prebake_apk::index::{Index, Stanza};
 use prebake_apk::version::Dialect;
-use prebake_solve::{ChangeKind, Repository, Request, SolveError, Source, solve, world};
+use prebake_solve::{
+    ChangeKind, MAX_STEPS, Repository, Request, Solution, SolveError, Source, solve_within, world,
+};
 use tempfile::TempDir;
 
 use crate::case::Case;
@@ -47,7 +49,8 @@ pub(crate) type Outcome = Vec<String>;
 
 /// A base and repositories, unpacked for the oracle and read for us.
 pub(crate) struct Stage {
-    root: TempDir,
+    /// The oracle's files; `None` where there is no oracle.
+    root: Option<TempDir>,
     oracle: PathBuf,
     extra: Vec<String>,
     pub(crate) base_world: String,
@@ -98,17 +101,19 @@ impl Stage {
             base_world: fs_err::read_to_string(root.path().join("etc/apk/world")).expect("a world"),
             installed: Index::parse(installed).expect("a real database"),
             repositories,
-            root,
+            root: Some(root),
         }
     }
 
     /// Sets the stage for a made-up case.
     pub(crate) fn of_case(shared: &Path, case: &Case) -> Self {
-        let root = TempDir::new().expect("a temporary folder");
+        let root = shared
+            .exists()
+            .then(|| TempDir::new().expect("a temporary folder"));
         let write = |path: &str, bytes: &[u8]| {
-            if !shared.exists() {
+            let Some(root) = &root else {
                 return;
-            }
+            };
             let path = root.path().join(path);
             fs_err::create_dir_all(path.parent().expect("a folder")).expect("made");
             fs_err::write(path, bytes).expect("written");
@@ -127,17 +132,15 @@ impl Stage {
             let text = repository.text();
             write(
                 &format!("mirror/{position}/x86_64/APKINDEX.tar.gz"),
-                &if shared.exists() {
-                    archive(&text)
-                } else {
-                    Vec::new()
-                },
+                &root.as_ref().map(|_| archive(&text)).unwrap_or_default(),
             );
             if let Some(tag) = &repository.tag {
                 lines.extend(["@", tag, " "]);
             }
-            let folder = root.path().join(format!("mirror/{position}"));
-            lines.extend([&folder.display().to_string(), "\n"]);
+            if let Some(root) = &root {
+                let folder = root.path().join(format!("mirror/{position}"));
+                lines.extend([&folder.display().to_string(), "\n"]);
+            }
             repositories.push((
                 Index::parse(text.into_bytes()).expect("an index"),
                 repository.tag.clone(),
@@ -156,13 +159,14 @@ impl Stage {
 
     /// What the real apk would do.
     pub(crate) fn theirs(&self, words: &[String]) -> Outcome {
+        let root = self.root.as_ref().expect("an oracle").path();
         let output = Command::new(&self.oracle)
             .args(&self.extra)
             .arg("--root")
-            .arg(self.root.path())
+            .arg(root)
             .arg("--no-cache")
             .arg("--repositories-file")
-            .arg(self.root.path().join("repositories"))
+            .arg(root.join("repositories"))
             .args(["add", "--simulate", "--"])
             .args(words)
             .output()
@@ -179,6 +183,16 @@ impl Stage {
 
     /// What we would do.
     pub(crate) fn ours(&self, words: &[String]) -> Outcome {
+        match self.solve(words, MAX_STEPS) {
+            Ok(solution) => self.lines(&solution),
+            Err(SolveError::Unsatisfiable(_)) => vec!["unsatisfiable".into()],
+            Err(SolveError::UnknownTag { .. }) => vec!["unknown tag".into()],
+            Err(error) => vec![error.to_string()],
+        }
+    }
+
+    /// Returns the world that adding `words` makes.
+    pub(crate) fn world<'a>(&'a self, words: &'a [String]) -> Vec<Dependency<'a>> {
         let base: Vec<_> = self
             .base_world
             .split_whitespace()
@@ -188,6 +202,11 @@ impl Stage {
             .iter()
             .map(|word| Dependency::parse(word, DIALECT).expect("a dependency"))
             .collect();
+        world(&base, &added)
+    }
+
+    /// Puts a world to our solver.
+    pub(crate) fn solve(&self, words: &[String], max_steps: u64) -> Result<Solution, SolveError> {
         let repositories: Vec<_> = self
             .repositories
             .iter()
@@ -197,29 +216,31 @@ impl Stage {
             })
             .collect();
         let request = Request {
-            world: &world(&base, &added),
+            world: &self.world(words),
             repositories: &repositories,
             installed: Some(&self.installed),
             dialect: DIALECT,
             architectures: &[],
             upgrade: false,
         };
-        let solution = match solve(&request) {
-            Ok(solution) => solution,
-            Err(SolveError::Unsatisfiable(_)) => return vec!["unsatisfiable".into()],
-            Err(SolveError::UnknownTag { .. }) => return vec!["unknown tag".into()],
-            Err(error) => return vec![error.to_string()],
-        };
-        let describe = |source: Source| {
-            match source {
-                Source::Installed(position) => self.installed.get(position),
-                Source::Repository {
-                    repository,
-                    position,
-                } => self.repositories[repository].0.get(position),
-            }
-            .expect("a package")
-        };
+        solve_within(&request, max_steps)
+    }
+
+    /// Returns what the indexes or the installed database say of a package.
+    pub(crate) fn describe(&self, source: Source) -> Stanza<'_> {
+        match source {
+            Source::Installed(position) => self.installed.get(position),
+            Source::Repository {
+                repository,
+                position,
+            } => self.repositories[repository].0.get(position),
+        }
+        .expect("a package")
+    }
+
+    /// Says what a solution does as apk says it.
+    fn lines(&self, solution: &Solution) -> Outcome {
+        let describe = |source| self.describe(source);
         solution
             .changes
             .iter()

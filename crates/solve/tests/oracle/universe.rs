@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::case::{Case, Repository};
-use crate::stage::{Random, Stage, difference, number, shared};
+use crate::stage::{Outcome, Random, Stage, difference, number, shared};
 
 /// How many universes are tried by default; each takes apk some 5 ms.
 const UNIVERSES: usize = 300;
@@ -19,10 +19,10 @@ const VERSIONS: &[&str] = &["1", "1.1", "2", "2-r1", "3_rc1", "3"];
 
 /// What kinds of things a universe may hold; each lane turns on more.
 #[derive(Clone, Copy, Debug)]
-struct Kinds {
-    installed: bool,
-    tags: bool,
-    removals: bool,
+pub(crate) struct Kinds {
+    pub(crate) installed: bool,
+    pub(crate) tags: bool,
+    pub(crate) removals: bool,
 }
 
 fn dependency(random: &mut Random, kinds: Kinds) -> String {
@@ -94,7 +94,7 @@ fn package(random: &mut Random, kinds: Kinds) -> String {
     line
 }
 
-fn universe(seed: u64, kinds: Kinds) -> Case {
+pub(crate) fn universe(seed: u64, kinds: Kinds) -> Case {
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     for _ in 0..4 {
         random.below(2);
@@ -145,10 +145,8 @@ fn universe(seed: u64, kinds: Kinds) -> Case {
     case
 }
 
-/// Installs the base world by apk's own choice, out of a universe with other versions beside.
-fn install_base(case: &mut Case, stage: &Stage) {
-    let world = case.base_world.clone();
-    let chosen = stage.theirs(&world);
+/// Installs what was chosen for the base world, out of a universe with other versions beside.
+pub(crate) fn install_base(case: &mut Case, chosen: Outcome) {
     if chosen == ["unsatisfiable"] {
         case.base_world.clear();
         return;
@@ -317,7 +315,8 @@ fn lane(kinds: Kinds, allowed: usize) {
                     base_world: Vec::new(),
                     ..case.clone()
                 };
-                install_base(&mut case, &Stage::of_case(&shared, &bare));
+                let chosen = Stage::of_case(&shared, &bare).theirs(&case.base_world);
+                install_base(&mut case, chosen);
                 // Meanwhile the repositories have moved on.
                 let mut random = Random(first as u64 + at as u64 + 77);
                 for repository in &mut case.repositories {
