@@ -1,11 +1,14 @@
 //! Finding the reasons after a search has failed.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use prebake_apk::dependency::Dependency;
 use prebake_apk::index::Stanza;
 
 use crate::search::Search;
 use crate::state::{Choice, Wanted};
 use crate::universe::{NameId, PackageId, Provider};
-use crate::why::{Candidate, Objection, Reason, Requirer, Unsatisfiable};
+use crate::why::{Candidate, Need, Objection, Reason, Requirer, Unsatisfiable};
 
 /// How deep the tree of reasons goes. What lies deeper is seldom the cause.
 const MAX_DEPTH: usize = 4;
@@ -13,6 +16,12 @@ const MAX_DEPTH: usize = 4;
 const MAX_CANDIDATES: usize = 12;
 /// How many reasons are given for one failure.
 const MAX_REASONS: usize = 20;
+/// How many candidates are looked at in all: what has to do with everything explains nothing, and
+/// without a bound a tree of reasons grows with each level.
+const MAX_LOOKS: usize = 200;
+/// How many things are said against one candidate, and how many of those that need it are named.
+const MAX_OBJECTIONS: usize = 5;
+const MAX_NEEDS: usize = 3;
 /// How many near names are offered, and how many letters they may be off.
 const NEAR: (usize, usize) = (3, 2);
 
@@ -22,6 +31,12 @@ type Demand<'a> = (Option<PackageId>, Wanted<'a>);
 struct Explain<'a, 's, 'u> {
     search: &'s Search<'a, 'u>,
     demands: Vec<Demand<'a>>,
+    /// The demands of each name, as places in `demands`.
+    of_name: BTreeMap<NameId, Vec<usize>>,
+    /// What was explained: a name, and who asks for it.
+    explained: BTreeSet<(Option<PackageId>, NameId)>,
+    /// How many more candidates may be looked at.
+    looks_left: usize,
 }
 
 /// Says what of all that was asked for cannot be had.
@@ -40,7 +55,17 @@ pub(crate) fn explain(search: &Search<'_, '_>) -> Unsatisfiable {
         let depends = &search.packages[package].depends;
         demands.extend(depends.iter().map(|wanted| (Some(package), *wanted)));
     }
-    let explain = Explain { search, demands };
+    let mut of_name: BTreeMap<NameId, Vec<usize>> = BTreeMap::new();
+    for (at, (_, wanted)) in demands.iter().enumerate() {
+        of_name.entry(wanted.name).or_default().push(at);
+    }
+    let mut explain = Explain {
+        search,
+        demands,
+        of_name,
+        explained: BTreeSet::new(),
+        looks_left: MAX_LOOKS,
+    };
     // What is demanded of a name and not met; a shared name asks for a look at every provider.
     let mut broken: Vec<Demand<'_>> = explain
         .demands
@@ -81,79 +106,158 @@ impl<'a> Explain<'a, '_, '_> {
         }
     }
 
-    fn reason(&self, (requirer, wanted): Demand<'a>, depth: usize) -> Reason {
-        let providers = self.search.providers(wanted.name);
-        let candidates: Vec<_> = providers
-            .iter()
-            .take(MAX_CANDIDATES)
-            .map(|provider| self.candidate(requirer, &wanted, *provider, depth))
-            .collect();
-        let near = if candidates.is_empty() {
+    fn reason(&mut self, (requirer, wanted): Demand<'a>, depth: usize) -> Reason {
+        let search = self.search;
+        self.explained.insert((requirer, wanted.name));
+        let mut providers: Vec<_> = search.providers(wanted.name).to_vec();
+        if wanted.dependency.conflict {
+            // Of what is forbidden only that matters which is there nevertheless.
+            let there = search.chosen(wanted.name);
+            providers.retain(|provider| Some(provider.package) == there);
+        }
+        let near = if providers.is_empty() {
             self.near(wanted.dependency.name)
         } else {
             Vec::new()
         };
+        let shown = providers.len().min(MAX_CANDIDATES).min(self.looks_left);
+        self.looks_left -= shown;
+        let more = providers.len() - shown;
+        providers.truncate(shown);
+        let candidates = providers
+            .into_iter()
+            .map(|provider| self.candidate(&wanted, provider, depth))
+            .collect();
         Reason {
             dependency: wanted.dependency.to_string(),
             requirer: self.requirer(requirer),
             candidates,
+            more,
             near,
         }
     }
 
     fn candidate(
-        &self,
-        requirer: Option<PackageId>,
+        &mut self,
         wanted: &Wanted<'a>,
         provider: Provider<'a>,
         depth: usize,
     ) -> Candidate {
+        let search = self.search;
         let id = provider.package;
-        let package = self.search.package(id);
-        let state = &self.search.packages[id];
+        let package = search.package(id);
+        let state = &search.packages[id];
         let mut objections = Vec::new();
-        if !self.search.satisfies(&wanted.dependency, provider) {
-            objections.push(if wanted.dependency.conflict {
-                Objection::Forbidden {
-                    by: self.requirer(requirer),
-                    dependency: wanted.dependency.to_string(),
-                }
-            } else {
-                Objection::Version(provider.version.map(str::to_owned))
-            });
+        let is_meant = search.satisfies(&wanted.dependency, provider);
+        if wanted.dependency.conflict {
+            return Candidate {
+                name: package.stanza.name().to_owned(),
+                version: package.stanza.version().to_owned(),
+                needs: self.needs(id),
+                objections,
+            };
+        }
+        if !is_meant {
+            objections.push(Objection::Version(provider.version.map(str::to_owned)));
         }
         if !package.installable {
             objections.push(Objection::Uninstallable);
         }
         if state.discovered
             && !state.pin_allowed
-            && let Some(tag) = self.search.tag_with(id)
+            && let Some(tag) = search.tag_with(id)
         {
             objections.push(Objection::Tag(tag.to_owned()));
         }
         let own = (package.name, Some(package.stanza.version()));
         for (name, version) in std::iter::once(own).chain(package.provides.iter().copied()) {
+            if objections.len() >= MAX_OBJECTIONS {
+                break;
+            }
             self.object_to_name(id, name, version, wanted, &mut objections);
         }
         if provider.version.is_none()
             && package.stanza.provider_priority() == 0
-            && self.search.names[package.name].requirers == 0
+            && search.names[package.name].requirers == 0
         {
             objections.push(Objection::NotByItself);
         }
-        if depth < MAX_DEPTH {
-            for needed in &state.depends {
-                if !needed.dependency.conflict && !self.can_be_had(needed) {
-                    let reason = self.reason((Some(id), *needed), depth + 1);
-                    objections.push(Objection::Needs(Box::new(reason)));
-                }
+        for needed in &state.depends {
+            if depth >= MAX_DEPTH || objections.len() >= MAX_OBJECTIONS || self.looks_left == 0 {
+                break;
             }
+            if needed.dependency.conflict || self.can_be_had(needed) {
+                continue;
+            }
+            objections.push(if self.explained.contains(&(Some(id), needed.name)) {
+                Objection::NeedsAsSaid(needed.dependency.to_string())
+            } else {
+                Objection::Needs(Box::new(self.reason((Some(id), *needed), depth + 1)))
+            });
         }
         Candidate {
             name: package.stanza.name().to_owned(),
             version: package.stanza.version().to_owned(),
+            needs: Vec::new(),
             objections,
         }
+    }
+
+    /// Finds who needs a package that was chosen: the nearest few, each up to the world.
+    fn needs(&self, id: PackageId) -> Vec<Need> {
+        let mut needs = Vec::new();
+        for (requirer, dependency) in self.asks_for(id) {
+            if needs.len() >= MAX_NEEDS {
+                break;
+            }
+            let mut by = Vec::new();
+            let mut seen = vec![id];
+            let mut next = requirer;
+            while let Some(package) = next {
+                by.push(full_name(&self.search.package(package).stanza));
+                if seen.contains(&package) || by.len() > MAX_DEPTH {
+                    break;
+                }
+                seen.push(package);
+                let asks: Vec<_> = self.asks_for(package).collect();
+                let world = asks.iter().find(|(requirer, _)| requirer.is_none());
+                next = match world.or(asks.first()) {
+                    Some((requirer, _)) => *requirer,
+                    None => break,
+                };
+            }
+            needs.push(Need {
+                dependency: dependency.to_string(),
+                by,
+                by_world: next.is_none(),
+            });
+        }
+        needs
+    }
+
+    /// Returns who asks for what a chosen package gives, and by which dependency.
+    fn asks_for(
+        &self,
+        id: PackageId,
+    ) -> impl Iterator<Item = (Option<PackageId>, Dependency<'a>)> + '_ {
+        let package = self.search.package(id);
+        let own = (package.name, Some(package.stanza.version()));
+        let given = std::iter::once(own).chain(package.provides.iter().copied());
+        given.flat_map(move |(name, version)| {
+            let provider = Provider {
+                package: id,
+                version,
+            };
+            let demands = self.of_name.get(&name).into_iter().flatten();
+            demands
+                .filter_map(|at| self.demands.get(*at))
+                .filter(move |(requirer, demand)| {
+                    *requirer != Some(id)
+                        && !demand.dependency.conflict
+                        && self.search.satisfies(&demand.dependency, provider)
+                })
+                .map(|(requirer, demand)| (*requirer, demand.dependency))
+        })
     }
 
     /// Adds what speaks against a package because of one of its names.
@@ -169,8 +273,9 @@ impl<'a> Explain<'a, '_, '_> {
             package: id,
             version,
         };
-        for (by, demand) in &self.demands {
-            if demand.name == name
+        let demands = self.of_name.get(&name).into_iter().flatten();
+        for (by, demand) in demands.filter_map(|at| self.demands.get(*at)) {
+            if objections.len() < MAX_OBJECTIONS
                 && demand.dependency != wanted.dependency
                 && !self.search.satisfies(&demand.dependency, provider)
             {

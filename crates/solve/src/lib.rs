@@ -22,7 +22,7 @@ mod world;
 
 pub use request::{MAX_REPOSITORIES, Repository, Request};
 pub use solution::{Change, ChangeKind, Solution, Source};
-pub use why::{Candidate, Objection, Reason, Requirer, SolveError, Unsatisfiable};
+pub use why::{Candidate, Need, Objection, Reason, Requirer, SolveError, Unsatisfiable};
 pub use world::world;
 
 use search::{Search, TooMuchWork};

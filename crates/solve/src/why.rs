@@ -36,8 +36,11 @@ pub struct Reason {
     pub dependency: String,
     /// Who asks for it.
     pub requirer: Requirer,
-    /// What there is of that name, and why each was out. Empty if nothing has the name.
+    /// What there is of that name, and why each was out; for a conflict what is there
+    /// nevertheless. Empty if nothing has the name.
     pub candidates: Vec<Candidate>,
+    /// How many more there are, which are not told of.
+    pub more: usize,
     /// Names much like it, nearest first, if nothing has the name.
     pub near: Vec<String>,
 }
@@ -58,8 +61,22 @@ pub struct Candidate {
     pub name: String,
     /// The package's version.
     pub version: String,
+    /// Who needs it; only told of what is forbidden.
+    pub needs: Vec<Need>,
     /// Why it was out; empty for one that would do but for what else is asked for.
     pub objections: Vec<Objection>,
+}
+
+/// Who needs a package that something else forbids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// The dependency that asks for it.
+    pub dependency: String,
+    /// The packages that lead to it, as `name-version`, each needed by the next; empty if the world
+    /// itself asks for it.
+    pub by: Vec<String>,
+    /// Whether the world asks for the last of them.
+    pub by_world: bool,
 }
 
 /// Why a candidate was out.
@@ -90,6 +107,8 @@ pub enum Objection {
     NotByItself,
     /// It needs something that cannot be had.
     Needs(Box<Reason>),
+    /// It needs something that cannot be had, the reason of which the tree already tells.
+    NeedsAsSaid(String),
 }
 
 impl Unsatisfiable {
@@ -135,8 +154,17 @@ impl Shown<'_> {
     fn reason(&self, f: &mut fmt::Formatter<'_>, reason: &Reason, depth: usize) -> fmt::Result {
         let indent = 2 * depth;
         let (dependency, requirer) = (&reason.dependency, self.requirer(&reason.requirer));
-        write!(f, "{:indent$}`{dependency}`, asked for by {requirer}", "")?;
-        if reason.candidates.is_empty() {
+        let is_conflict = dependency.starts_with('!');
+        if is_conflict {
+            write!(
+                f,
+                "{:indent$}`{dependency}` of {requirer} forbids what something else needs",
+                ""
+            )?;
+        } else {
+            write!(f, "{:indent$}`{dependency}`, asked for by {requirer}", "")?;
+        }
+        if reason.candidates.is_empty() && reason.more == 0 {
             f.write_str(": no package has this name")?;
             if let [nearest, rest @ ..] = &reason.near[..] {
                 write!(f, "; did you mean `{nearest}`")?;
@@ -149,15 +177,44 @@ impl Shown<'_> {
         for candidate in &reason.candidates {
             let Candidate { name, version, .. } = candidate;
             write!(f, "\n{:indent$}  {name}-{version}: ", "")?;
-            if candidate.objections.is_empty() {
-                f.write_str("would do, but does not fit with what else is asked for")?;
+            let next = |f: &mut fmt::Formatter<'_>, position: usize| match position {
+                0 => Ok(()),
+                _ => write!(f, "\n{:indent$}    and ", ""),
+            };
+            for (position, need) in candidate.needs.iter().enumerate() {
+                next(f, position)?;
+                self.need(f, need)?;
             }
             for (position, objection) in candidate.objections.iter().enumerate() {
-                if position > 0 {
-                    write!(f, "\n{:indent$}    and ", "")?;
-                }
-                self.objection(f, objection, depth)?;
+                next(f, position)?;
+                self.objection(f, objection, (reason, candidate), depth)?;
             }
+            if candidate.needs.is_empty() && candidate.objections.is_empty() {
+                f.write_str(if is_conflict {
+                    "is there nevertheless"
+                } else {
+                    "would do, but does not fit with what else is asked for"
+                })?;
+            }
+        }
+        match reason.more {
+            0 => Ok(()),
+            more => write!(f, "\n{:indent$}  and {more} more packages", ""),
+        }
+    }
+
+    /// Says who needs what is forbidden.
+    fn need(&self, f: &mut fmt::Formatter<'_>, need: &Need) -> fmt::Result {
+        let Need { dependency, by, .. } = need;
+        let Some((first, rest)) = by.split_first() else {
+            return write!(f, "{} asks for `{dependency}`", self.world);
+        };
+        write!(f, "`{first}` needs it (`{dependency}`)")?;
+        for package in rest {
+            write!(f, ", which `{package}` needs")?;
+        }
+        if need.by_world {
+            write!(f, ", which {} asks for", self.world)?;
         }
         Ok(())
     }
@@ -166,23 +223,57 @@ impl Shown<'_> {
         &self,
         f: &mut fmt::Formatter<'_>,
         objection: &Objection,
+        (reason, candidate): (&Reason, &Candidate),
         depth: usize,
     ) -> fmt::Result {
+        let asked = &reason.dependency;
         match objection {
-            Objection::Version(Some(version)) => write!(f, "is of version {version}"),
-            Objection::Version(None) => f.write_str("has no version for this name"),
-            Objection::Tag(tag) => write!(f, "is only in a repository tagged `@{tag}`"),
-            Objection::Uninstallable => f.write_str("is nothing this apk can install"),
+            Objection::Version(Some(version)) if *version == candidate.version => {
+                write!(f, "this version does not match `{asked}`")
+            }
+            Objection::Version(Some(version)) => {
+                write!(
+                    f,
+                    "has the name in version {version}, which does not match `{asked}`"
+                )
+            }
+            Objection::Version(None) => {
+                write!(
+                    f,
+                    "has the name without a version, which does not match `{asked}`"
+                )
+            }
+            Objection::Tag(tag) => {
+                write!(f, "is only in a repository tagged `@{tag}`")?;
+                if reason.requirer == Requirer::World && !asked.contains(['@', '<', '=', '>', '~'])
+                {
+                    write!(f, "; `{asked}@{tag}` would take it from there")?;
+                }
+                Ok(())
+            }
+            Objection::Uninstallable => f.write_str("this apk cannot install it"),
+            Objection::Forbidden { by, dependency } if dependency.starts_with('!') => {
+                write!(f, "{} forbids it (`{dependency}`)", self.requirer(by))
+            }
             Objection::Forbidden { by, dependency } => {
-                write!(f, "breaks `{dependency}` of {}", self.requirer(by))
+                write!(f, "{} asks for another (`{dependency}`)", self.requirer(by))
             }
             Objection::Taken { name, by } => {
-                write!(f, "would have `{name}` to itself, which `{by}` has")
+                write!(f, "`{by}` is there, and only one of them can have `{name}`")
             }
-            Objection::NotByItself => f.write_str("is not taken unless asked for by its own name"),
+            Objection::NotByItself => {
+                let name = &candidate.name;
+                write!(
+                    f,
+                    "has the name too, but is only taken where `{name}` is asked for"
+                )
+            }
             Objection::Needs(reason) => {
                 f.write_str("needs what cannot be had:\n")?;
                 self.reason(f, reason, depth + 3)
+            }
+            Objection::NeedsAsSaid(dependency) => {
+                write!(f, "needs `{dependency}`, which cannot be had either")
             }
         }
     }
