@@ -1,6 +1,7 @@
 //! Worlds: the list of what shall be there.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use prebake_apk::dependency::Dependency;
 
@@ -10,13 +11,11 @@ use prebake_apk::dependency::Dependency;
 /// An addition replaces what the world says of the same name; of several additions of one name
 /// the last one counts.
 pub fn world<'a>(base: &[Dependency<'a>], added: &[Dependency<'a>]) -> Vec<Dependency<'a>> {
-    let mut world: Vec<Dependency<'a>> = Vec::with_capacity(base.len() + added.len());
-    for dependency in base.iter().chain(added) {
-        match world.iter_mut().find(|known| known.name == dependency.name) {
-            Some(known) => *known = *dependency,
-            None => world.push(*dependency),
-        }
-    }
+    let entries = base.iter().chain(added);
+    let by_name: BTreeMap<&str, Dependency<'a>> = entries
+        .map(|dependency| (dependency.name, *dependency))
+        .collect();
+    let mut world: Vec<_> = by_name.into_values().collect();
     sort_by_name(&mut world, |dependency| *dependency);
     world
 }

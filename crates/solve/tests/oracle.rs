@@ -16,3 +16,5 @@ mod recipe_worlds;
 mod stage;
 #[path = "oracle/universe.rs"]
 mod universe;
+#[path = "oracle/worst.rs"]
+mod worst;

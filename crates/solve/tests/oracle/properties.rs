@@ -435,7 +435,7 @@ fn no_order_matters_where_there_is_no_choice() {
         installing += usize::from(ours.iter().any(|line| line.starts_with("Installing")));
     }
     assert!(
-        installing * 20 > count,
+        installing * 50 > count,
         "only {installing} of {count} installed anything"
     );
 }
