@@ -136,6 +136,18 @@ impl<'a> Table<'a> {
                 value: text.to_string(),
                 span,
             }),
+            // A release or a version that looks like a number: `release = 3.20`.
+            DeValue::Float(_) | DeValue::Integer(_) => {
+                self.problems.add_with_hint(
+                    &span,
+                    format!(
+                        "`{key}` must be a string, not {}",
+                        with_article(value.type_str())
+                    ),
+                    "put it in quotes",
+                );
+                None
+            }
             other => {
                 self.wrong_type(key, &span, "a string", other.type_str());
                 None
