@@ -520,7 +520,7 @@ mod tests {
 
     fn solution(request: &Request<'_>, scope: Scope) -> Option<Solution> {
         let universe = Universe::new(request, scope);
-        let mut search = searched(&universe, request).unwrap();
+        let mut search = searched(&universe, request, crate::MAX_STEPS).unwrap();
         (!search.failed).then(|| Order::new(&mut search).solution())
     }
 
