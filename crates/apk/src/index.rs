@@ -24,8 +24,8 @@ pub use stanza::Stanza;
 pub struct Index {
     text: String,
     records: Vec<Record>,
-    /// Who gives which name, as apk 2.14 and as apk 3.0 read it.
-    directories: [OnceLock<directory::Tables>; 2],
+    /// Who gives which name, as apk 2.14 and as apk 3.0 read it. Boxed, for it is large.
+    directories: Box<[OnceLock<directory::Tables>; 2]>,
 }
 
 /// Where a stanza's parts are in the text, in bytes.
@@ -103,7 +103,7 @@ impl Index {
         Ok(Self {
             text,
             records,
-            directories: Default::default(),
+            directories: Box::default(),
         })
     }
 
@@ -126,7 +126,7 @@ impl Index {
     /// Returns who gives which name, as `dialect` has it. The first call of each dialect finds it
     /// out, which takes longer than reading the index did; the others cost nothing.
     pub fn directory(&self, dialect: Dialect) -> Directory<'_> {
-        let [v2, v3] = &self.directories;
+        let [v2, v3] = &*self.directories;
         let tables = match dialect {
             Dialect::V2 => v2,
             Dialect::V3 => v3,

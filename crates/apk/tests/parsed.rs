@@ -32,7 +32,7 @@ fn small() -> (Index, Origin) {
 }
 
 /// Every name with all that a directory says of it, in the order of first mention.
-fn names<'a>(directory: Directory<'a>) -> Vec<impl PartialEq + std::fmt::Debug + use<'a>> {
+fn names(directory: Directory<'_>) -> Vec<impl PartialEq + std::fmt::Debug + use<'_>> {
     let mut names: Vec<_> = (0..directory.len())
         .map(|position| {
             let name = directory.get(position).unwrap();

@@ -195,9 +195,9 @@ impl Index {
         let index = Self {
             text: String::from_utf8(bytes).ok()?,
             records,
-            directories: Default::default(),
+            directories: Box::default(),
         };
-        let [v2, v3] = &index.directories;
+        let [v2, v3] = &*index.directories;
         let slot: &OnceLock<_> = match dialect {
             Dialect::V2 => v2,
             Dialect::V3 => v3,
@@ -264,7 +264,7 @@ impl Index {
         Self {
             text,
             records,
-            directories: Default::default(),
+            directories: Box::default(),
         }
     }
 }
