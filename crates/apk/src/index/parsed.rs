@@ -168,19 +168,23 @@ impl Index {
         body.take(text)?;
         let records = body.table::<{ RECORD * 4 }, _>(records, record)?;
         let tables = Tables {
-            buckets: body.table::<4, _>(buckets, |word| u32::from_le_bytes(*word))?,
-            names: body.table::<{ NAME * 4 }, _>(names, |name| Entry {
-                text: range(name, 0),
-                hash: word(name, 2),
-                rank: word(name, 3),
-                givers: word(name, 4),
-                waiting: word(name, 5),
+            buckets: body.table::<4, _>(buckets, |word| Some(u32::from_le_bytes(*word)))?,
+            names: body.table::<{ NAME * 4 }, _>(names, |name| {
+                Some(Entry {
+                    text: range(name, 0),
+                    hash: word(name, 2),
+                    rank: word(name, 3),
+                    givers: word(name, 4),
+                    waiting: word(name, 5),
+                })
             })?,
-            givers: body.table::<{ GIVER * 4 }, _>(givers, |giver| Given {
-                package: word(giver, 0),
-                version: range(giver, 1),
+            givers: body.table::<{ GIVER * 4 }, _>(givers, |giver| {
+                Some(Given {
+                    package: word(giver, 0),
+                    version: range(giver, 1),
+                })
             })?,
-            waiting: body.table::<4, _>(waiting, |word| u32::from_le_bytes(*word))?,
+            waiting: body.table::<4, _>(waiting, |word| Some(u32::from_le_bytes(*word)))?,
         };
         if body.0.len() != rest {
             return None;
@@ -316,12 +320,12 @@ impl Words<'_> {
     }
 }
 
-fn record(bytes: &[u8; RECORD * 4]) -> Record {
+fn record(bytes: &[u8; RECORD * 4]) -> Option<Record> {
     let mut identity = [0; 20];
     for (to, from) in identity.iter_mut().zip(bytes.iter().skip(17 * 4)) {
         *to = *from;
     }
-    Record {
+    Some(Record {
         stanza: range(bytes, 0),
         name: range(bytes, 2),
         version: range(bytes, 4),
@@ -331,9 +335,14 @@ fn record(bytes: &[u8; RECORD * 4]) -> Record {
         install_if: range(bytes, 12),
         provider_priority: word(bytes, 14),
         line: word(bytes, 15),
-        unknown_field: word(bytes, 16) != 0,
+        // Any other number was not written here.
+        unknown_field: match word(bytes, 16) {
+            0 => false,
+            1 => true,
+            _ => return None,
+        },
         identity: Some(Sha1::new(identity)),
-    }
+    })
 }
 
 /// Returns the word at a position, counted in words.
@@ -373,9 +382,9 @@ impl<'a> Bytes<'a> {
     fn table<const N: usize, T>(
         &mut self,
         count: usize,
-        read: impl Fn(&[u8; N]) -> T,
+        read: impl Fn(&[u8; N]) -> Option<T>,
     ) -> Option<Vec<T>> {
         let (items, _) = self.take(count.checked_mul(N)?)?.as_chunks::<N>();
-        Some(items.iter().map(read).collect())
+        items.iter().map(read).collect()
     }
 }
