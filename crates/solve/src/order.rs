@@ -168,20 +168,20 @@ impl<'a, 's, 'u> Order<'a, 's, 'u> {
     }
 
     /// Says whether all that triggers a name's package is there, or on its way there. Whether that
-    /// is what the package was chosen for does not matter.
+    /// is what the package was chosen for does not matter, and neither does whether the chosen one
+    /// has any condition at all: it is enough that another package of its name has.
     fn is_ready(&self, name: NameId) -> bool {
         let Some(package) = self.search.chosen(name) else {
             return false;
         };
         let conditions = &self.search.packages[package].install_if;
-        !conditions.is_empty()
-            && conditions.iter().all(|condition| {
-                self.search.is_met_by_choice(condition)
-                    && self
-                        .search
-                        .chosen(condition.name)
-                        .is_none_or(|chosen| self.search.packages[chosen].in_changes)
-            })
+        conditions.iter().all(|condition| {
+            self.search.is_met_by_choice(condition)
+                && self
+                    .search
+                    .chosen(condition.name)
+                    .is_none_or(|chosen| self.search.packages[chosen].in_changes)
+        })
     }
 
     fn record(&mut self, id: PackageId) {
