@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, VecDeque};
 use prebake_apk::dependency::Dependency;
 
 use crate::request::Request;
-use crate::state::{Choice, NameState, PackageState, Table, Wanted};
+use crate::state::{Choice, NameState, PackageState, QueueKey, Table, Wanted};
 use crate::universe::{NameId, PackageId, Provider, Universe, table_order};
 
 mod choose;
@@ -34,7 +34,7 @@ pub(crate) struct Search<'a, 'u> {
     /// Whether something that was asked for cannot be had.
     pub(crate) failed: bool,
     dirty: VecDeque<NameId>,
-    open: BTreeSet<(u8, Reverse<u32>, NameId)>,
+    open: BTreeSet<(QueueKey, NameId)>,
     next_order: u32,
     /// The number of the current merging.
     merging: u32,
@@ -110,7 +110,7 @@ impl<'a, 'u> Search<'a, 'u> {
                 self.names[name].is_dirty = false;
                 self.reconsider(name)?;
             }
-            let Some((_, _, name)) = self.open.pop_first() else {
+            let Some((_, name)) = self.open.pop_first() else {
                 return Ok(());
             };
             self.names[name].queued = None;
@@ -306,8 +306,9 @@ impl<'a, 'u> Search<'a, 'u> {
         let state = &mut self.names[name];
         let wanted = state.choice.is_open() && (state.requirers > 0 || state.has_triggered);
         // First what leaves no choice, then what may be taken by itself, and last what is only
-        // triggered. Of equals, what was numbered last: that is what asks before what is asked for,
-        // so that all who have a say in a name have spoken when it is decided.
+        // triggered. Of equals, what fewer others give; then what was numbered last: that is what
+        // asks before what is asked for, so that all who have a say in a name have spoken when it is
+        // decided.
         let priority = match (state.has_options, state.has_auto_selectable) {
             _ if !wanted => None,
             _ if state.requirers == 0 => Some(3),
@@ -315,15 +316,15 @@ impl<'a, 'u> Search<'a, 'u> {
             (_, true) => Some(1),
             (_, false) => Some(2),
         };
-        if state.queued == priority {
+        let key = priority.map(|priority| (priority, state.given_by, Reverse(state.order)));
+        if state.queued == key {
             return;
         }
-        let order = Reverse(state.order);
-        if let Some(old) = std::mem::replace(&mut state.queued, priority) {
-            self.open.remove(&(old, order, name));
+        if let Some(old) = std::mem::replace(&mut state.queued, key) {
+            self.open.remove(&(old, name));
         }
-        if let Some(new) = priority {
-            self.open.insert((new, order, name));
+        if let Some(new) = key {
+            self.open.insert((new, name));
         }
     }
 

@@ -60,12 +60,32 @@ impl Count {
     }
 }
 
+/// Whose packages give a name, be they selectable or not. Of names that are otherwise equal apk
+/// decides those given by nobody else first, whoever asks for whom: every pair of these kinds was
+/// put to it, both ways round, with two ways of seeing which of the two it decided first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum GivenBy {
+    /// Every package that gives it has it as its own name.
+    #[default]
+    OwnPackages,
+    /// Some packages have it as their own name, others provide it.
+    Both,
+    /// All packages provide it.
+    Others,
+}
+
+/// What orders the names to decide: how little choice there is, whose packages give it, and its
+/// place in the order of discovery.
+pub(crate) type QueueKey = (u8, GivenBy, std::cmp::Reverse<u32>);
+
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NameState<'a> {
     /// Whether anything that could be chosen has to do with it.
     pub(crate) discovered: bool,
     /// Its place in the order of discovery: higher ones are nearer to the world and are decided first.
     pub(crate) order: u32,
+    /// Whose packages give it.
+    pub(crate) given_by: GivenBy,
     pub(crate) choice: Choice<'a>,
     /// How many chosen packages and world entries ask for it.
     pub(crate) requirers: u32,
@@ -83,7 +103,7 @@ pub(crate) struct NameState<'a> {
     pub(crate) reevaluate_triggers: bool,
     pub(crate) is_dirty: bool,
     /// Its key in the queue of names to decide.
-    pub(crate) queued: Option<u8>,
+    pub(crate) queued: Option<QueueKey>,
     /// In merging: how many of the candidates so far ask for it.
     pub(crate) merge_asked: Count,
     /// In merging: how many of the candidates so far give it.

@@ -1,7 +1,8 @@
 //! Finding what the world leads to, and in which order it is to be decided.
 
 use super::{Search, TooMuchWork};
-use crate::universe::{NameId, PackageId};
+use crate::state::GivenBy;
+use crate::universe::{NameId, PackageId, Provider};
 use crate::world::compare_names;
 
 /// A name whose surroundings are being discovered, and how far that is.
@@ -41,6 +42,7 @@ impl Search<'_, '_> {
                 if self.names[name].order == 0 {
                     self.next_order += 1;
                     self.names[name].order = self.next_order;
+                    self.names[name].given_by = self.given_by(name);
                 }
                 if frame.shallow {
                     stack.pop();
@@ -123,6 +125,19 @@ impl Search<'_, '_> {
             owners: None,
             triggered: 0,
         });
+    }
+
+    /// Finds whose packages give a name.
+    fn given_by(&self, name: NameId) -> GivenBy {
+        let providers = self.providers(name);
+        let is_own = |provider: &Provider<'_>| self.package(provider.package).name == name;
+        if providers.iter().all(is_own) {
+            GivenBy::OwnPackages
+        } else if providers.iter().any(is_own) {
+            GivenBy::Both
+        } else {
+            GivenBy::Others
+        }
     }
 
     /// Takes in what a package depends on.
