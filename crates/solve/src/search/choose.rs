@@ -61,7 +61,8 @@ impl<'a> Search<'a, '_> {
             self.step()?;
             let state = &self.packages[provider.package];
             let package = self.package(provider.package);
-            let is_triggered = state.triggered && state.pin_allowed && state.selectable;
+            // What was triggered and is out by now is still taken, and fails.
+            let is_triggered = state.triggered && state.pin_allowed;
             if !(required || is_triggered) {
                 continue;
             }
