@@ -225,6 +225,7 @@ impl<'a, 'u> Search<'a, 'u> {
         let Wanted { name, dependency } = wanted;
         if !dependency.conflict {
             self.names[name].requirers += 1;
+            self.names[name].is_asked_for = true;
             self.became_required(name);
         }
         if !self.names[name].choice.is_open() && !self.is_met_by_choice(&wanted) {
@@ -305,11 +306,15 @@ impl<'a, 'u> Search<'a, 'u> {
     fn queue_open(&mut self, name: NameId) {
         let state = &mut self.names[name];
         let wanted = state.choice.is_open() && (state.requirers > 0 || state.has_triggered);
-        // First what leaves no choice, then what may be taken by itself, and last what is only
+        // First what leaves no choice and has no one undecided asking for it, then what may be taken
+        // by itself, and last what is only
         // triggered. Of equals, what fewer others give; then what was numbered last: that is what
         // asks before what is asked for, so that all who have a say in a name have spoken when it is
         // decided.
-        let priority = match (state.has_options, state.has_auto_selectable) {
+        let priority = match (
+            state.has_options || !state.is_settled,
+            state.has_auto_selectable,
+        ) {
             _ if !wanted => None,
             _ if state.requirers == 0 => Some(3),
             (false, _) => Some(0),

@@ -89,6 +89,11 @@ pub(crate) struct NameState<'a> {
     pub(crate) choice: Choice<'a>,
     /// How many chosen packages and world entries ask for it.
     pub(crate) requirers: u32,
+    /// Whether a chosen package or a world entry asks for it; otherwise all that is known is that
+    /// whatever is chosen for some name will.
+    pub(crate) is_asked_for: bool,
+    /// Whether no name that is asked for and undecided has a provider that depends on it.
+    pub(crate) is_settled: bool,
     /// The names whose providers depend on it.
     pub(crate) reverse_depends: Vec<NameId>,
     /// Whether a provider's `install_if` could still come true.

@@ -17,6 +17,7 @@ impl<'a> Search<'a, '_> {
         state.has_triggered = false;
         state.has_auto_selectable = false;
         let required = state.requirers > 0;
+        self.names[name].is_settled = self.is_settled(name);
         self.merging += 1;
         let mut candidates = 0_u32;
         let mut first = None;
@@ -59,6 +60,15 @@ impl<'a> Search<'a, '_> {
         }
         self.queue_open(name);
         Ok(())
+    }
+
+    /// Says whether all that may have a say in a name have spoken: no name that is asked for and
+    /// undecided has a provider that depends on it or forbids it, be that the name itself.
+    fn is_settled(&self, name: NameId) -> bool {
+        self.names[name].reverse_depends.iter().all(|reverse| {
+            let state = &self.names[*reverse];
+            !state.is_asked_for || !state.choice.is_open()
+        })
     }
 
     /// Disqualifies a package with a dependency that nothing can satisfy any more.
@@ -147,8 +157,9 @@ impl<'a> Search<'a, '_> {
             asked.add(self.merging, candidates);
         }
         let package = self.package(id);
-        for (given, _) in &package.provides {
-            let count = &mut self.names[*given].merge_given;
+        let given = package.provides.iter().map(|given| given.0);
+        for given in given.chain([package.name]) {
+            let count = &mut self.names[given].merge_given;
             count.add(self.merging, candidates);
         }
         Ok(())
@@ -177,7 +188,10 @@ impl<'a> Search<'a, '_> {
             }
         }
         let package = self.package(first);
-        for (given, version) in package.provides.iter().copied() {
+        // Their own name counts only once it is asked for.
+        let own = Some((package.name, Some(package.stanza.version())))
+            .filter(|(own, _)| self.names[*own].requirers > 0);
+        for (given, version) in own.into_iter().chain(package.provides.iter().copied()) {
             if given == name || !self.names[given].merge_given.is(self.merging, candidates) {
                 continue;
             }
