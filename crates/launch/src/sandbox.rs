@@ -9,11 +9,35 @@
 //! No right is needed that every user has not: see [`Owners`] for the one thing that goes better
 //! with one.
 
+#[cfg(target_os = "linux")]
+mod agent;
 mod call;
+#[cfg(target_os = "linux")]
+mod census;
+#[cfg(target_os = "linux")]
+mod compare;
 mod error;
+#[cfg(target_os = "linux")]
+mod failures;
 mod found;
+#[cfg(target_os = "linux")]
+mod intended;
+#[cfg(target_os = "linux")]
+mod interpreter;
 mod limits;
 mod machine;
+#[cfg(target_os = "linux")]
+mod messages;
+#[cfg(not(target_os = "linux"))]
+mod nowhere;
+#[cfg(target_os = "linux")]
+mod perform;
+#[cfg(target_os = "linux")]
+mod placed;
+#[cfg(target_os = "linux")]
+mod session;
+#[cfg(target_os = "linux")]
+mod unpack;
 
 use std::io::{self, Write};
 
@@ -24,12 +48,16 @@ pub use self::error::{NotRun, SandboxError, Unavailable};
 pub use self::found::{Found, Kind, Node, Stamp};
 pub use self::limits::Limits;
 pub use self::machine::Machine;
+#[cfg(not(target_os = "linux"))]
+use self::nowhere::Session;
+#[cfg(target_os = "linux")]
+use self::session::Session;
 
 /// A root filesystem on a `tmpfs` of its own, and the process that holds it.
 ///
 /// It begins empty. Dropping it kills and reaps every process in it and frees its memory.
 #[derive(Debug)]
-pub struct Sandbox {}
+pub struct Sandbox(Session);
 
 /// Whose files a [`Sandbox`] can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,13 +76,13 @@ impl Sandbox {
     ///
     /// Takes the machine whose programs will be run; where that is not the host's, an emulator
     /// (`qemu-user`) must be registered with the kernel or found in `PATH`.
-    pub fn start(_limits: &Limits, _machine: Machine) -> Result<Self, SandboxError> {
-        Err(Unavailable::NotLinux.into())
+    pub fn start(limits: &Limits, machine: Machine) -> Result<Self, SandboxError> {
+        Session::start(limits, machine).map(Self)
     }
 
     /// Says whose files it can hold.
     pub fn owners(&self) -> Owners {
-        Owners::All
+        self.0.owners()
     }
 
     /// Takes the names of `gone` away, directories with all that is in them, and then unpacks the
@@ -69,10 +97,10 @@ impl Sandbox {
     /// After an error the tree is in between, and the sandbox of no further use.
     pub fn update(
         &mut self,
-        _gone: &[GuestPath],
-        _archive: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+        gone: &[GuestPath],
+        archive: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), SandboxError> {
-        Err(Unavailable::NotLinux.into())
+        self.0.update(gone, archive)
     }
 
     /// Runs a program inside, as its root, in `/`, and returns how it ended and what it wrote.
@@ -86,8 +114,8 @@ impl Sandbox {
     /// [`TooManyProcesses`](SandboxError::TooManyProcesses),
     /// [`OutOfMemory`](SandboxError::OutOfMemory), [`NotRun`](SandboxError::NotRun)) the sandbox
     /// can be used further, with whatever the program did until then.
-    pub fn run(&mut self, _call: &Call) -> Result<Finished, SandboxError> {
-        Err(Unavailable::NotLinux.into())
+    pub fn run(&mut self, call: &Call) -> Result<Finished, SandboxError> {
+        self.0.run(call)
     }
 
     /// Returns what is different from what [`update`](Self::update) put there, or from the last
@@ -97,6 +125,6 @@ impl Sandbox {
     /// all its names: the caller compares. A directory is told if its mode, owner, time or
     /// attributes differ, and not for being another one with the same.
     pub fn changes(&mut self) -> Result<Vec<Found>, SandboxError> {
-        Err(Unavailable::NotLinux.into())
+        self.0.changes()
     }
 }

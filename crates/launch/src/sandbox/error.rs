@@ -64,7 +64,7 @@ pub enum SandboxError {
     #[error("cannot {doing} {path}")]
     Unpack {
         /// What was to be done.
-        doing: &'static str,
+        doing: String,
         /// With which name.
         path: GuestPath,
         /// What the kernel says.
@@ -80,10 +80,12 @@ pub enum SandboxError {
         files: u64,
     },
     /// A script changed a file, or put another in its place, of which only the sandbox's own
-    /// record says who owns it or that it is a device; see [`Owners::Root`](super::Owners::Root).
+    /// record says who owns it (see [`Owners::Root`](super::Owners::Root)), that it is a device,
+    /// or that it has an attribute that is not for a user namespace to set.
     #[error(
-        "cannot tell who owns {path} after it was changed; install `uidmap` (with ranges in \
-         /etc/subuid and /etc/subgid), or run as root"
+        "cannot tell what {path} would be after this change: its owner is not among this user's \
+         ids (install `uidmap` with ranges in /etc/subuid and /etc/subgid, or run as root), or it \
+         is a device"
     )]
     OwnerUnknown {
         /// The file.
@@ -107,7 +109,7 @@ pub enum SandboxError {
     #[error("the sandbox cannot {doing}")]
     Kernel {
         /// What was to be done.
-        doing: &'static str,
+        doing: String,
         /// What the kernel says.
         #[source]
         source: io::Error,
@@ -116,7 +118,7 @@ pub enum SandboxError {
     #[error("the sandbox was lost while it should {doing}")]
     Lost {
         /// What it was to do.
-        doing: &'static str,
+        doing: String,
         /// What happened to the connection.
         #[source]
         source: io::Error,
@@ -161,7 +163,7 @@ pub enum Unavailable {
     )]
     Namespaces {
         /// What was to be done.
-        doing: &'static str,
+        doing: String,
         /// Whether this process is root's.
         root: bool,
         /// What the kernel says.

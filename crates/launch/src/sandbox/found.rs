@@ -53,9 +53,9 @@ pub enum Kind {
     Symlink(Vec<u8>),
     /// A named pipe.
     Fifo,
-    /// A character device. No script can make one, but it can move one.
+    /// A character device. No script can make one, but it can move a directory with one.
     CharDevice(Device),
-    /// A block device. No script can make one, but it can move one.
+    /// A block device. No script can make one, but it can move a directory with one.
     BlockDevice(Device),
     /// A socket that something listened on; no archive can hold it.
     Socket,

@@ -51,6 +51,23 @@ impl Machine {
         }
     }
 
+    /// Returns what an ELF header says of it: the class (32-bit is 1, 64-bit 2), the number of
+    /// the machine, and whether the most significant byte is first. From the ELF specification's
+    /// register of `e_machine`.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn elf(self) -> (u8, u16, bool) {
+        match self.0 {
+            X86 => (1, 3, false),
+            X86_64 => (2, 62, false),
+            Arm => (1, 40, false),
+            Aarch64 => (2, 183, false),
+            Ppc64le => (2, 21, false),
+            S390x => (2, 22, true),
+            Riscv64 => (2, 243, false),
+            Loongarch64 => (2, 258, false),
+        }
+    }
+
     /// Returns the name that qemu has for it: its emulator is `qemu-NAME`.
     pub fn qemu_name(self) -> &'static str {
         match self.0 {
