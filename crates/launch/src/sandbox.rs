@@ -106,7 +106,8 @@ impl Sandbox {
     /// Runs a program inside, as its root, in `/`, and returns how it ended and what it wrote.
     ///
     /// `/proc` (read-only), `/dev` (of its own, gone afterwards) and `/dev/shm` are there if the
-    /// tree has directories for them; the network is a loopback device that is down. A program
+    /// tree has directories for them; the network is a loopback device
+    /// of its own, with nobody else on it. A program
     /// that ends by an error or a signal is no error of this call. Processes that it leaves are
     /// given [`GRACE`](Limits::GRACE) and then killed.
     ///

@@ -27,9 +27,12 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How often it is looked whether what was left behind has ended.
 const LOOK_BEHIND: Duration = Duration::from_millis(2);
 
-/// How much more than the limits the kernel lets a user or a process have: what is over a limit
-/// is to be seen and told, and not only to fail.
-const SLACK: u64 = 2;
+/// How many more processes than the limit the kernel lets a user have: what is over the limit is
+/// to be seen and told, and not only to fail. No machine begins as many between two looks.
+const MORE_PROCESSES: u64 = 4096;
+
+/// How many times the limit of all memory the kernel lets one process have, for the same reason.
+const MORE_MEMORY: u64 = 2;
 
 /// The file creation mask of a program.
 const MASK: u32 = 0o022;
@@ -112,9 +115,10 @@ fn perform(program: &Program, output: OwnedFd) -> Result<Report, Failure> {
     // What it is must not be read by those it watches.
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(fail("hide"))?;
     rustix::system::sethostname(&program.hostname).map_err(fail("set the host's name"))?;
+    network::start_loopback().map_err(|error| ("start the loopback", error))?;
     let tree = stage::open_tree_root()?;
     let proc = stage::enter_tree()?;
-    let before = network::unroutable(proc.as_fd());
+    let before = network::attempts(proc.as_fd());
     let (mut child, status) = begin(program, output)?;
     let mut watch = Watch {
         program,
@@ -126,7 +130,7 @@ fn perform(program: &Program, output: OwnedFd) -> Result<Report, Failure> {
     let background = matches!(outcome, Outcome::Ended(_)) && !all_gone(program.grace);
     Ok(Report {
         disk: watch.disk || stage::is_full(&tree),
-        network: network::unroutable(proc.as_fd()) != before,
+        network: network::attempts(proc.as_fd()) != before,
         outcome,
         background,
     })
@@ -171,8 +175,8 @@ fn prepare(program: &Program, output: BorrowedFd<'_>) -> io::Result<()> {
     descriptors::become_standard(input, output)?;
     rustix::process::umask(Mode::from_raw_mode(MASK));
     confine::limit(&Ceilings {
-        processes: program.processes.saturating_mul(SLACK),
-        memory: program.memory.saturating_mul(SLACK),
+        processes: program.processes.saturating_add(MORE_PROCESSES),
+        memory: program.memory.saturating_mul(MORE_MEMORY),
         file: program.file,
     })?;
     confine::drop_rights()

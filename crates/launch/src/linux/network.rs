@@ -1,20 +1,64 @@
-//! Whether anything in a network namespace has tried to reach an address.
+//! A network namespace's loopback, and whether anything has tried to reach further.
 //!
-//! A new network namespace has one device, the loopback, and it is down: no address has a route.
-//! The kernel counts what it could send nowhere (`OutNoRoutes` in `/proc/net/snmp` and `snmp6`,
-//! RFC 4293's `ipSystemStatsOutNoRoutes`), which tells of attempts with no filter on system calls.
+//! A new network namespace has one device, the loopback, and no route to any address that is not
+//! its own. The kernel counts what it could send nowhere (`OutNoRoutes` in `/proc/net/snmp` and
+//! `snmp6`, RFC 4293's `ipSystemStatsOutNoRoutes`), which tells of attempts with no filter on
+//! system calls. For IPv6 it does so only while the loopback is up (measured on Linux 6.18; with
+//! it down the programs fail just the same). Whoever asks the machine itself and finds nobody, as
+//! a resolver without `/etc/resolv.conf` does, is counted as well.
 
-use std::io::Read as _;
-use std::os::fd::BorrowedFd;
+#![expect(unsafe_code, reason = "the device's flags are set by ioctl")]
+
+use std::io::{self, Read as _};
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use rustix::fs::{Mode, OFlags, openat};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
 /// The most that is read of a table of counters, in bytes. They have some kilobytes.
 const MOST: u64 = 64 << 10;
 
-/// Returns how many packets found no route in this process's network namespace, by its `/proc`.
-pub(crate) fn unroutable(proc: BorrowedFd<'_>) -> u64 {
-    four(&table(proc, "self/net/snmp")) + six(&table(proc, "self/net/snmp6"))
+/// The counters of attempts in `snmp`, where a line `Tcp: NAME …` stands over a line `Tcp: VALUE
+/// …`, and in `snmp6`, where each has a line.
+const IN_SNMP: [(&str, &str); 3] = [
+    ("Ip: ", "OutNoRoutes"),
+    ("Tcp: ", "AttemptFails"),
+    ("Udp: ", "NoPorts"),
+];
+const IN_SNMP6: [&str; 2] = ["Ip6OutNoRoutes", "Udp6NoPorts"];
+
+/// Switches the loopback of this process's network namespace on.
+pub(crate) fn start_loopback() -> io::Result<()> {
+    let socket = socket_with(
+        AddressFamily::INET,
+        SocketType::DGRAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    // SAFETY: `ifreq` is plain data, for which zeros are a value: no name and no flags.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
+        *to = *from as libc::c_char;
+    }
+    request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
+    // SAFETY: the call reads an `ifreq` with name and flags, which this is.
+    let set = unsafe {
+        libc::ioctl(
+            socket.as_raw_fd(),
+            libc::SIOCSIFFLAGS as _,
+            &raw const request,
+        )
+    };
+    if set != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Returns how often something was sent to where nothing is, in this process's network namespace,
+/// by its `/proc`.
+pub(crate) fn attempts(proc: BorrowedFd<'_>) -> u64 {
+    in_snmp(&table(proc, "self/net/snmp")) + in_snmp6(&table(proc, "self/net/snmp6"))
 }
 
 /// Reads a table; an empty one where the kernel has none, as without IPv6.
@@ -28,37 +72,37 @@ fn table(proc: BorrowedFd<'_>, path: &str) -> String {
     text
 }
 
-/// `Ip: Forwarding … OutNoRoutes …`, and below it `Ip: 1 … 0 …`.
-fn four(text: &str) -> u64 {
-    let mut lines = text.lines().filter(|line| line.starts_with("Ip: "));
-    let (Some(names), Some(values)) = (lines.next(), lines.next()) else {
-        return 0;
+fn in_snmp(text: &str) -> u64 {
+    let counter = |(protocol, wanted): (&str, &str)| -> Option<u64> {
+        let mut lines = text.lines().filter(|line| line.starts_with(protocol));
+        let (names, values) = (lines.next()?, lines.next()?);
+        let mut pairs = names.split(' ').zip(values.split(' '));
+        pairs.find(|(name, _)| *name == wanted)?.1.parse().ok()
     };
-    let mut pairs = names.split(' ').zip(values.split(' '));
-    let found = pairs.find(|(name, _)| *name == "OutNoRoutes");
-    found.and_then(|(_, value)| value.parse().ok()).unwrap_or(0)
+    IN_SNMP.into_iter().filter_map(counter).sum()
 }
 
-/// `Ip6OutNoRoutes <TAB> 0`.
-fn six(text: &str) -> u64 {
-    let mut words = text.lines().map(str::split_whitespace);
-    let found = words.find_map(|mut words| {
-        (words.next() == Some("Ip6OutNoRoutes")).then(|| words.next()?.parse().ok())
-    });
-    found.flatten().unwrap_or(0)
+fn in_snmp6(text: &str) -> u64 {
+    let counter = |line: &str| -> Option<u64> {
+        let mut words = line.split_whitespace();
+        let wanted = IN_SNMP6.contains(&words.next()?);
+        words.next().filter(|_| wanted)?.parse().ok()
+    };
+    text.lines().filter_map(counter).sum()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{four, six};
+    use super::{in_snmp, in_snmp6};
 
     #[test]
     fn counters_are_found_by_name() {
-        let text = "Ip: Forwarding OutNoRoutes FragOKs\nIp: 1 7 0\nIcmp: InMsgs\nIcmp: 3\n";
-        assert_eq!(four(text), 7);
-        assert_eq!(four("Ip: Forwarding\n"), 0);
-        let text = "Ip6InReceives                   \t0\nIp6OutNoRoutes                  \t5\n";
-        assert_eq!(six(text), 5);
-        assert_eq!(six(""), 0);
+        let text = "Ip: Forwarding OutNoRoutes FragOKs\nIp: 1 7 0\nIcmp: InMsgs\nIcmp: 3\n\
+                    Tcp: ActiveOpens AttemptFails\nTcp: 5 2\nUdp: InErrors\nUdp: 9\n";
+        assert_eq!(in_snmp(text), 9);
+        assert_eq!(in_snmp("Ip: Forwarding\n"), 0);
+        let text = "Ip6InReceives                   \t3\nIp6OutNoRoutes                  \t5\n";
+        assert_eq!(in_snmp6(text), 5);
+        assert_eq!(in_snmp6(""), 0);
     }
 }

@@ -23,6 +23,9 @@ const DEVICES: &str = "/dev";
 /// What is touched to read the file system's clock.
 pub(crate) const PROBE: &str = "/probe";
 
+/// What tables of mounts say that a sandbox's file systems are of.
+const NAME: &str = "prebake";
+
 /// The devices that programs expect and that give away nothing.
 const DEVICE_NAMES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
@@ -62,7 +65,7 @@ pub(crate) fn enter(
     );
     let options = std::ffi::CStr::from_bytes_with_nul(options.as_bytes()).ok();
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
-    step("mount a tmpfs", mount("tmpfs", at, "tmpfs", flags, options))?;
+    step("mount a tmpfs", mount(NAME, at, "tmpfs", flags, options))?;
     for name in [ROOT, HOST_PROC, GUEST_PROC, DEVICES] {
         step(
             "make a directory",
@@ -190,7 +193,7 @@ fn fill_dev(at: &str) -> Result<(), Failure> {
 
 fn mount_tmpfs(at: &str, flags: MountFlags, options: &str) -> Result<(), Failure> {
     let options = std::ffi::CStr::from_bytes_with_nul(options.as_bytes()).ok();
-    step("mount a tmpfs", mount("tmpfs", at, "tmpfs", flags, options))
+    step("mount a tmpfs", mount(NAME, at, "tmpfs", flags, options))
 }
 
 /// Opens the tree for the process that holds the stage.

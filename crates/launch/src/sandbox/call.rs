@@ -61,7 +61,7 @@ pub enum Status {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Refused {
-    /// The network: it sent to an address, and there is none that can be reached.
+    /// The network: it sent to an address where nothing is. None but its own can be reached.
     Network,
     /// More file space or more files than the limits allow.
     Disk,
