@@ -10,7 +10,7 @@ mod alpine;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use alpine::Alpine;
 use prebake_apk::path::GuestPath;
@@ -121,7 +121,7 @@ fn cases() -> Vec<Case> {
         case("a name, with no resolver", "rm -f /etc/resolv.conf; nslookup example.com; true", no_network),
         case(
             "a name, with a resolver",
-            "echo nameserver 192.0.2.53 > /etc/resolv.conf; wget -T 1 http://example.com; true",
+            "echo -e 'nameserver 192.0.2.53\\noptions timeout:1 attempts:1' > /etc/resolv.conf; wget -T 1 http://example.com; true",
             no_network,
         ),
         case("itself, where nobody listens", "nc -w 1 127.0.0.1 80; true", no_network),
@@ -271,8 +271,9 @@ fn each_is_told_and_leaves_nothing() {
             return;
         };
         let inside = World::of_children();
+        let begun = Instant::now();
         let result = alpine.0.run(&case.call);
-        eprintln!("{}: {result:?}", case.name);
+        eprintln!("{} ({:?}): {result:?}", case.name, begun.elapsed());
         let left = World::in_namespaces(&inside);
         assert_eq!(left.len(), 1, "only the agent is left after {}", case.name);
         let judged = catch_unwind(AssertUnwindSafe(|| (case.judge)(result)));

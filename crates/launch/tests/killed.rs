@@ -71,7 +71,7 @@ fn a_killed_holder_leaves_nothing() {
 
 /// What is killed: it unpacks and runs until then.
 fn hold(test: &str, mark: &str) {
-    let mut alpine = Alpine::start(test).unwrap();
+    let mut alpine = Alpine::with(test, &Limits::default()).unwrap();
     loop {
         let mut call = Alpine::call("echo x >> /srv/x; sleep 1000 & setsid sleep 1000 & wait");
         call.environment.push((MARK.into(), mark.into()));

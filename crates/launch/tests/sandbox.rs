@@ -16,7 +16,9 @@ use prebake_testkit::member::Member;
 
 #[test]
 fn nothing_changes_where_nothing_is_done() {
-    let Some(mut alpine) = Alpine::start("nothing_changes_where_nothing_is_done") else {
+    let Some(mut alpine) =
+        Alpine::with("nothing_changes_where_nothing_is_done", &Limits::default())
+    else {
         return;
     };
     let finished = alpine.shell("echo out; echo err >&2; exit 3");
@@ -29,7 +31,8 @@ fn nothing_changes_where_nothing_is_done() {
 
 #[test]
 fn each_change_is_found_and_no_other() {
-    let Some(mut alpine) = Alpine::start("each_change_is_found_and_no_other") else {
+    let Some(mut alpine) = Alpine::with("each_change_is_found_and_no_other", &Limits::default())
+    else {
         return;
     };
     alpine.shell_ok(
@@ -108,7 +111,7 @@ fn each_change_is_found_and_no_other() {
 #[test]
 fn what_is_put_there_is_what_is_seen() {
     let test = "what_is_put_there_is_what_is_seen";
-    let Some(mut alpine) = Alpine::start(test) else {
+    let Some(mut alpine) = Alpine::with(test, &Limits::default()) else {
         return;
     };
     alpine.shell_ok("echo keep > /srv/keep; ln /srv/keep /srv/other; touch -d @5 /srv /var/mail");
@@ -154,7 +157,8 @@ fn what_is_put_there_is_what_is_seen() {
 
 #[test]
 fn a_script_is_there_while_it_runs() {
-    let Some(mut alpine) = Alpine::start("a_script_is_there_while_it_runs") else {
+    let Some(mut alpine) = Alpine::with("a_script_is_there_while_it_runs", &Limits::default())
+    else {
         return;
     };
     let name = b"lib/apk/exec/x-1.post-install";
@@ -266,7 +270,7 @@ fn many_at_once_do_not_meet() {
     let threads: Vec<_> = (0..8)
         .map(|number| {
             std::thread::spawn(move || {
-                let mut alpine = Alpine::start(test)?;
+                let mut alpine = Alpine::with(test, &Limits::default())?;
                 let line =
                     format!("echo {number} > /srv/mine; test $(ls /srv | wc -l) = 1; ps | wc -l");
                 assert_eq!(alpine.shell_ok(&line).trim(), "5");

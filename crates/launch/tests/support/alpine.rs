@@ -36,10 +36,6 @@ pub(crate) fn sandbox(test: &str, limits: &Limits) -> Option<Sandbox> {
 }
 
 impl Alpine {
-    pub(crate) fn start(test: &str) -> Option<Self> {
-        Self::with(test, &Limits::default())
-    }
-
     pub(crate) fn with(test: &str, limits: &Limits) -> Option<Self> {
         let tar = base(test, V3_19)?;
         let mut sandbox = sandbox(test, limits)?;
