@@ -22,8 +22,10 @@ type Range = (u64, u64, u64);
 /// Gives the user namespace of `pid`, a child of this process that has none yet, its ids. Returns
 /// whether it has all that a root filesystem needs, or its root's alone.
 pub(crate) fn give(pid: Pid) -> io::Result<bool> {
-    if geteuid().is_root() && give_as_root(pid).is_ok() {
-        return Ok(true);
+    if geteuid().is_root()
+        && let Ok(all) = give_as_root(pid)
+    {
+        return Ok(all);
     }
     if give_by_helper(pid).is_some() {
         return Ok(true);
@@ -35,16 +37,20 @@ pub(crate) fn give(pid: Pid) -> io::Result<bool> {
     Ok(false)
 }
 
-fn give_as_root(pid: Pid) -> io::Result<()> {
+/// Gives what root has itself, and returns whether that is enough: in a user namespace that
+/// somebody else made it may be one id.
+fn give_as_root(pid: Pid) -> io::Result<bool> {
     let users = of_root("/proc/self/uid_map")?;
     let groups = of_root("/proc/self/gid_map")?;
-    write(pid, "uid_map", &users)?;
-    write(pid, "gid_map", &groups)
+    write(pid, "uid_map", &lines(&users))?;
+    write(pid, "gid_map", &lines(&groups))?;
+    let enough = |ranges: &[Range]| ranges.iter().map(|range| range.2).sum::<u64>() >= ENOUGH;
+    Ok(enough(&users) && enough(&groups))
 }
 
 /// Returns the map that root gives, from what it has itself: [`OWN_RANGE`] if that is among it,
 /// or else the same ids inside as outside.
-fn of_root(own: &str) -> io::Result<String> {
+fn of_root(own: &str) -> io::Result<Vec<Range>> {
     let text = fs_text(own)?;
     let mut ranges = Vec::new();
     for line in text.lines() {
@@ -61,7 +67,7 @@ fn of_root(own: &str) -> io::Result<String> {
     if ranges.iter().any(holds) {
         ranges = vec![(0, first, count)];
     }
-    Ok(lines(&ranges))
+    Ok(ranges)
 }
 
 fn lines(ranges: &[Range]) -> String {

@@ -13,7 +13,7 @@ use super::census::{self, Census};
 use super::compare::compare;
 use super::error::SandboxError;
 use super::failures;
-use super::found::Stamp;
+use super::found::{Found, Stamp};
 use super::intended::Intentions;
 use super::messages::{self, Joined};
 use super::perform;
@@ -195,17 +195,16 @@ impl Agent {
         Ok(result)
     }
 
-    /// Looks at the tree, if that was not done since it was last put in order, and waits until
-    /// the file system's clock has gone on, so that whatever happens now has a later time.
+    /// Looks at the tree, if that was not done since it was last changed, and waits until the
+    /// file system's clock has gone on, so that whatever happens now has a later time.
     fn look(&mut self) -> Result<(), SandboxError> {
-        if self.before.is_some() {
-            return Ok(());
+        if self.before.is_none() {
+            let census = census::take(self.root.as_fd())?;
+            self.intentions.keep_only(&census);
+            self.before = Some(census);
         }
-        let census = census::take(self.root.as_fd())?;
-        self.intentions.keep_only(&census);
-        let last = census.values().map(|fact| fact.ctime).max();
-        self.before = Some(census);
-        let Some(last) = last else {
+        let facts = self.before.iter().flat_map(Census::values);
+        let Some(last) = facts.map(|fact| fact.ctime).max() else {
             return Ok(());
         };
         loop {
@@ -225,24 +224,21 @@ impl Agent {
     }
 
     fn changes(&mut self, out: &mut impl Write) -> Result<(), SandboxError> {
-        let Some(before) = self.before.take() else {
+        let Some(before) = &self.before else {
             // Nothing was run since the last update.
             return Ok(());
         };
         let now = census::take(self.root.as_fd())?;
-        self.intentions.check(&before, &now)?;
-        compare(
-            self.root.as_fd(),
-            &before,
-            &now,
-            &self.intentions,
-            &mut |found| {
-                messages::put_found(out, &found).map_err(|source| SandboxError::Lost {
-                    doing: "tell what was changed".to_owned(),
-                    source,
-                })
-            },
-        )
+        self.intentions.check(before, &now)?;
+        let mut tell = |found: Found| {
+            messages::put_found(out, &found).map_err(|source| SandboxError::Lost {
+                doing: "tell what was changed".to_owned(),
+                source,
+            })
+        };
+        compare(self.root.as_fd(), before, &now, &self.intentions, &mut tell)?;
+        self.before = Some(now);
+        Ok(())
     }
 }
 
