@@ -7,6 +7,9 @@
 pub(crate) mod confine;
 pub(crate) mod descriptors;
 pub(crate) mod emulator;
+// Its library knows 64-bit machines only.
+#[cfg(target_pointer_width = "64")]
+pub(crate) mod filter;
 pub(crate) mod id_map;
 pub(crate) mod init;
 pub(crate) mod network;

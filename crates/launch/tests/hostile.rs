@@ -175,7 +175,7 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "its rights",
-            "grep -q 'NoNewPrivs:.1' /proc/self/status && grep -q 'CapEff:.00000000880400fb' /proc/self/status && grep -q 'CapBnd:.00000000880400fb' /proc/self/status || { cat /proc/self/status; false; }",
+            "grep -q 'NoNewPrivs:.1' /proc/self/status && grep -q 'CapEff:.00000000880400fb' /proc/self/status && grep -q 'Seccomp:.2' /proc/self/status && grep -q 'CapBnd:.00000000880400fb' /proc/self/status || { cat /proc/self/status; false; }",
             nothing_refused,
         ),
         case("forks without end", "b() { b | b & }; b; sleep 100", too_many)

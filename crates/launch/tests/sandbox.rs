@@ -13,6 +13,7 @@ use prebake_launch::sandbox::{
     Call, Found, Kind, Limits, Machine, Refused, Sandbox, SandboxError, Script, Status, Unavailable,
 };
 use prebake_testkit::archive::{Archive, Flavour};
+use prebake_testkit::judge;
 use prebake_testkit::member::Member;
 
 #[test]
@@ -336,4 +337,55 @@ fn many_at_once_do_not_meet() {
     for thread in threads {
         thread.join().unwrap();
     }
+}
+
+#[test]
+fn what_only_a_program_can_call_is_refused() {
+    let test = "what_only_a_program_can_call_is_refused";
+    let (Some(gcc), Some(mut alpine)) = (
+        judge::program(test, "gcc"),
+        Alpine::with(test, &Limits::default()),
+    ) else {
+        return;
+    };
+    // Prints what the kernel says to each: EPERM is 1.
+    let source = r#"
+        #include <errno.h>
+        #include <stdio.h>
+        #include <sys/socket.h>
+        #include <sys/syscall.h>
+        #include <unistd.h>
+        #define SAY(call) do { errno = 0; long r = call; printf("%d ", r < 0 ? errno : 0); } while (0)
+        int main(void) {
+            SAY(socket(40, SOCK_STREAM, 0)); /* AF_VSOCK */
+            SAY(socket(38, SOCK_SEQPACKET, 0)); /* AF_ALG */
+            SAY(syscall(SYS_keyctl, 0, -3, 1, 0, 0));
+            SAY(syscall(SYS_ptrace, 0, 0, 0, 0));
+            SAY(syscall(SYS_bpf, 0, 0, 0));
+            SAY(syscall(SYS_perf_event_open, 0, 0, 0, 0, 0));
+            SAY(syscall(SYS_unshare, 0x10000000));
+            SAY(syscall(SYS_clone, 0x10000000 | 17, 0, 0, 0, 0)); /* CLONE_NEWUSER: no space */
+            SAY(syscall(SYS_mount, 0, 0, 0, 0, 0));
+            SAY(socket(AF_UNIX, SOCK_STREAM, 0));
+            return 0;
+        }"#;
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("program");
+    let path = program.to_string_lossy();
+    gcc.feed(["-static", "-x", "c", "-o", &path, "-"], source.as_bytes())
+        .expect_success();
+    let call = Call {
+        program: b"/tmp/program".to_vec(),
+        arguments: vec![b"program".to_vec()],
+        script: Some(Script {
+            path: GuestPath::from_relative(b"tmp/program").unwrap(),
+            content: fs_err::read(&program).unwrap(),
+        }),
+        ..Call::default()
+    };
+    let finished = alpine.0.run(&call).unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&finished.output),
+        "1 1 1 1 1 1 1 28 1 0 "
+    );
 }

@@ -16,6 +16,8 @@ use rustix::process::{
 };
 
 use super::confine::{self, Ceilings};
+#[cfg(target_pointer_width = "64")]
+use super::filter;
 use super::process::{Ended, Process};
 use super::stage::{self, Failure};
 use super::usage::{self, Usage};
@@ -48,6 +50,9 @@ pub(crate) struct Program {
     pub(crate) memory: u64,
     pub(crate) file: u64,
     pub(crate) grace: Duration,
+    /// Whether system calls are filtered. The filter ends what calls the kernel as another
+    /// machine's program would, 32-bit ones of the same family among them.
+    pub(crate) filtered: bool,
 }
 
 /// What became of it.
@@ -179,7 +184,12 @@ fn prepare(program: &Program, output: BorrowedFd<'_>) -> io::Result<()> {
         memory: program.memory.saturating_mul(MORE_MEMORY),
         file: program.file,
     })?;
-    confine::drop_rights()
+    confine::drop_rights()?;
+    #[cfg(target_pointer_width = "64")]
+    if program.filtered {
+        filter::install()?;
+    }
+    Ok(())
 }
 
 fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {

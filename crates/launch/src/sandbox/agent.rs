@@ -29,6 +29,7 @@ const NAMESPACES_WITHIN: &str = "/proc/sys/user/max_user_namespaces";
 #[derive(Debug)]
 pub(super) struct Agent {
     pub(super) limits: Limits,
+    pub(super) machine: Machine,
     pub(super) root: OwnedFd,
     pub(super) socket: OwnedFd,
     intentions: Intentions,
@@ -42,10 +43,11 @@ pub(super) struct Agent {
 pub(super) fn main(
     socket: UnixStream,
     limits: &Limits,
-    emulator: Option<(Machine, PathBuf)>,
+    machine: Machine,
+    emulator: Option<PathBuf>,
 ) -> i32 {
     descriptors::close_all_but(&[socket.as_fd()]);
-    match begin(&socket, limits, emulator) {
+    match begin(&socket, limits, machine, emulator) {
         Ok(agent) => i32::from(agent.serve(socket).is_err()),
         Err(Begin::Failed(doing, error)) => {
             let mut out = BufWriter::new(&socket);
@@ -82,7 +84,8 @@ impl From<io::Error> for Begin {
 fn begin(
     mut socket: &UnixStream,
     limits: &Limits,
-    emulator: Option<(Machine, PathBuf)>,
+    machine: Machine,
+    emulator: Option<PathBuf>,
 ) -> Result<Agent, Begin> {
     let fail = |doing| move |error: rustix::io::Errno| Begin::Failed(doing, error.into());
     descriptors::silence().map_err(|error| Begin::Failed("open /dev/null", error))?;
@@ -111,11 +114,12 @@ fn begin(
         let _ = file.write_all(b"0");
     }
     stage::enter(limits.disk, limits.files, |at| match &emulator {
-        Some((machine, path)) => emulator::register(*machine, path, at),
+        Some(path) => emulator::register(machine, path, at),
         None => Ok(()),
     })?;
     let agent = Agent {
         limits: limits.clone(),
+        machine,
         root: stage::open_tree_root()?,
         socket: OwnedFd::from(socket.try_clone()?),
         intentions: Intentions::default(),

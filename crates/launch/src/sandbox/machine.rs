@@ -51,6 +51,14 @@ impl Machine {
         }
     }
 
+    /// Says whether its programs call the kernel as the host's do: those of the host's own
+    /// machine, and those that an emulator runs.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn calls_as_host(self) -> bool {
+        let narrow = matches!(self.0, X86 | Arm);
+        !(narrow && cfg!(target_pointer_width = "64") && self.is_native())
+    }
+
     /// Returns what an ELF header says of it: the class (32-bit is 1, 64-bit 2), the number of
     /// the machine, and whether the most significant byte is first. From the ELF specification's
     /// register of `e_machine`.

@@ -29,7 +29,7 @@ const PIECE: usize = 64 << 10;
 
 /// Runs `call` and waits until all that it began is gone.
 pub(super) fn perform(agent: &Agent, call: &Call) -> Result<Finished, SandboxError> {
-    let program = program(call, &agent.limits)?;
+    let program = program(call, agent)?;
     let placed = match &call.script {
         Some(script) => Some(Placed::place(agent, script)?),
         None => None,
@@ -91,7 +91,8 @@ fn namespaces(doing: String, source: io::Error) -> SandboxError {
     .into()
 }
 
-fn program(call: &Call, limits: &Limits) -> Result<Program, SandboxError> {
+fn program(call: &Call, agent: &Agent) -> Result<Program, SandboxError> {
+    let limits = &agent.limits;
     let text = |bytes: &[u8]| {
         CString::new(bytes).map_err(|error| SandboxError::NotRun {
             program: String::from_utf8_lossy(&call.program).into_owned(),
@@ -125,6 +126,7 @@ fn program(call: &Call, limits: &Limits) -> Result<Program, SandboxError> {
         memory: limits.memory,
         file: limits.disk,
         grace: Limits::GRACE,
+        filtered: agent.machine.calls_as_host(),
     })
 }
 

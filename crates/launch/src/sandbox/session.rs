@@ -43,10 +43,8 @@ impl Session {
             source,
         };
         let (socket, theirs) = sockets().map_err(|error| fail("make a socket", error))?;
-        let with_emulator = emulator
-            .as_ref()
-            .map(|(_, path)| path.display().to_string());
-        let agent = Process::fork(move || agent::main(theirs, limits, emulator))
+        let with_emulator = emulator.as_ref().map(|path| path.display().to_string());
+        let agent = Process::fork(move || agent::main(theirs, limits, machine, emulator))
             .map_err(|error| fail("fork", error))?;
         let lost = |source| SandboxError::Lost {
             doing: "start".to_owned(),
@@ -203,14 +201,12 @@ fn sockets() -> io::Result<(UnixStream, UnixStream)> {
 }
 
 /// Returns what programs of `machine` are to be run by; `None` where the host runs them.
-fn emulator(machine: Machine) -> Result<Option<(Machine, PathBuf)>, Unavailable> {
+fn emulator(machine: Machine) -> Result<Option<PathBuf>, Unavailable> {
     if machine.is_native() || emulator::is_registered(machine) {
         return Ok(None);
     }
     let search = std::env::var_os("PATH").unwrap_or_default();
     let found = emulator::find(machine, &search);
-    let path = found.ok_or(Unavailable::NoEmulator {
-        arch: machine.qemu_name(),
-    })?;
-    Ok(Some((machine, path)))
+    let arch = machine.qemu_name();
+    found.map(Some).ok_or(Unavailable::NoEmulator { arch })
 }
