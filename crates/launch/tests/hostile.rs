@@ -291,4 +291,36 @@ fn each_is_told_and_leaves_nothing() {
         assert_eq!(World::now(), before, "{}", case.name);
     }
     assert!(failed.is_empty(), "{failed:?}");
+    an_agent_that_dies_is_told();
+    assert_eq!(World::now(), before);
+}
+
+/// The machine's out-of-memory killer may take the agent itself.
+fn an_agent_that_dies_is_told() {
+    let Some(mut alpine) = Alpine::with("an_agent_that_dies_is_told", &Limits::default()) else {
+        return;
+    };
+    let inside = World::of_children();
+    let agent = World::in_namespaces(&inside);
+    let killer = std::thread::spawn(move || {
+        // Once there is a run, the agent is not alone.
+        while World::in_namespaces(&inside).len() < 3 {
+            std::thread::yield_now();
+        }
+        let killed = std::process::Command::new("kill")
+            .arg("-9")
+            .args(&agent)
+            .status();
+        assert!(killed.unwrap().success());
+        inside
+    });
+    let error = alpine.0.run(&Alpine::call("sleep 1000")).unwrap_err();
+    assert!(matches!(error, SandboxError::Lost { .. }), "{error:?}");
+    let inside = killer.join().unwrap();
+    assert!(matches!(alpine.0.changes(), Err(SandboxError::Lost { .. })));
+    drop(alpine);
+    // Its orphans die by a signal of their own, in their own time.
+    while !World::in_namespaces(&inside).is_empty() {
+        std::thread::yield_now();
+    }
 }

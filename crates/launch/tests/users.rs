@@ -13,7 +13,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use alpine::{Alpine, told};
-use prebake_launch::sandbox::{Limits, Owners, SandboxError, Status};
+use prebake_launch::sandbox::{
+    Limits, Machine, Owners, Sandbox, SandboxError, Status, Unavailable,
+};
 
 /// Says which part a run of this test by itself has, and where the base is.
 const PART: &str = "PREBAKE_TEST_USERS";
@@ -23,6 +25,9 @@ fn an_ordinary_user_has_a_sandbox_too() {
     let test = "an_ordinary_user_has_a_sandbox_too";
     if let Ok(part) = std::env::var(PART) {
         let (owners, base) = part.split_once(' ').unwrap();
+        if owners == "none" {
+            return has_none();
+        }
         let mut sandbox = alpine::sandbox(test, &Limits::default()).expect("namespaces");
         let tar = fs_err::read(base).unwrap();
         sandbox.update(&[], &mut |out| out.write_all(&tar)).unwrap();
@@ -81,6 +86,9 @@ fn an_ordinary_user_has_a_sandbox_too() {
         "none",
         &format!("{nobody} unshare --user --map-root-user"),
     );
+    let forbid = "echo 0 > /proc/sys/user/max_user_namespaces; exec ./test \"$@\"";
+    let forbidden = format!("{nobody} unshare --user --map-root-user sh -c '{forbid}'");
+    run("none", "none", &forbidden);
     if !has("newuidmap") {
         let _ = writeln!(
             std::io::stderr(),
@@ -89,6 +97,18 @@ fn an_ordinary_user_has_a_sandbox_too() {
         return;
     }
     run("all", "some", nobody);
+}
+
+fn has_none() {
+    let machine = Machine::of_alpine("x86_64").unwrap();
+    match Sandbox::start(&Limits::default(), machine).unwrap_err() {
+        SandboxError::Unavailable(why @ Unavailable::Namespaces { .. }) => {
+            let text = why.to_string();
+            assert!(text.contains("(cannot unshare)"), "{text}");
+            assert!(text.contains("user.max_user_namespaces"), "{text}");
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 fn has(program: &str) -> bool {
