@@ -5,7 +5,8 @@ use prebake_apk::path::GuestPath;
 /// A program to be run in a sandbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Call {
-    /// Its absolute path inside.
+    /// Its path inside, absolute or from the root on. apk 2.14.4 calls its scripts by the latter
+    /// (`lib/apk/exec/NAME-VERSION.post-install`), which is what they see as `$0`.
     pub program: Vec<u8>,
     /// Its arguments, with the name that it is called by (`argv[0]`) first.
     pub arguments: Vec<Vec<u8>>,
