@@ -10,7 +10,7 @@ use prebake_apk::package::Package;
 use prebake_apk::path::GuestPath;
 use prebake_apk::tar;
 use prebake_fetch::Blob;
-use prebake_rootfs::merge::{Base, MAX_INLINE, NewPackage, Owner};
+use prebake_rootfs::merge::{Base, MAX_INLINE, NewPackage};
 use prebake_rootfs::tree::FileContent;
 use prebake_rootfs::{Content, Merge, MergeError, Report, SourceId, Tree};
 use sha1::Digest as _;
@@ -18,10 +18,11 @@ use sha1::Digest as _;
 use crate::arch::Arch;
 use crate::blobs::{Blobs, READ_BUFFER};
 use crate::context::Context;
+use crate::customise::customise;
 use crate::error::Error;
 use crate::lock::{LockedBase, LockedPackage, Step};
-use crate::recipe::{self, MAX_FILE_BYTES, Recipe};
-use crate::{host_file, package_file};
+use crate::package_file;
+use crate::recipe::Recipe;
 
 /// How much of a file's content is hashed at once.
 const HASH_BUFFER: usize = 64 << 10;
@@ -194,23 +195,10 @@ impl<'c> Bake<'c> {
         self.merged(ended)
     }
 
-    /// Adds the recipe's files and writes the apk database.
+    /// Makes the recipe's own changes and writes the apk database.
     pub(crate) fn finish(mut self, recipe: &Recipe, world: &[Vec<u8>]) -> Result<Baked, Error> {
         self.merge.set_epoch(self.epoch);
-        for file in &recipe.files {
-            let content = match &file.content {
-                recipe::FileContent::Text(text) => text.clone().into_bytes(),
-                recipe::FileContent::Source { path, at } => {
-                    host_file::read(path, MAX_FILE_BYTES)
-                        .map_err(|source| Error::named_file(recipe, at.span.clone(), source))?
-                }
-            };
-            let (user, group) = (owner(&file.user), owner(&file.group));
-            let added = self
-                .merge
-                .add_file(&file.path.value, content, file.mode, &user, &group);
-            self.merged(added)?;
-        }
+        customise(&mut self.merge, recipe, self.epoch)?;
         let arch = self.arch;
         let (tree, report) = self
             .merge
@@ -270,11 +258,6 @@ pub(crate) fn content(
         size: entry.size,
         sha1: Sha1::new(hash.finalize().into()),
     }))
-}
-
-fn owner(name: &str) -> Owner {
-    name.parse()
-        .map_or_else(|_| Owner::Name(name.to_owned()), Owner::Id)
 }
 
 impl Baked {

@@ -12,6 +12,7 @@ mod blobs;
 mod build;
 mod choose;
 mod context;
+mod customise;
 pub mod document;
 pub mod edit;
 mod error;

@@ -5,8 +5,12 @@
 //! a wrong type or an unknown architecture is a [`Problem`] that names its place and, where one
 //! is near, the right word.
 
+mod account;
 mod digest;
+mod etc;
 mod parse;
+mod placed;
+mod service;
 
 use std::path::{Path, PathBuf};
 
@@ -16,6 +20,11 @@ use prebake_apk::path::GuestPath;
 use crate::arch::Arch;
 use crate::document::{At, DocumentError, Problem};
 use crate::template::Template;
+
+pub use self::account::{FIRST_ORDINARY_ID, Group, HOME_MODE, PrimaryGroup, User};
+pub use self::etc::{Etc, MAX_HOSTNAME, MAX_NAMESERVERS, Resolv};
+pub use self::placed::{Directory, Link, LinkTarget, Remove};
+pub use self::service::Service;
 
 /// The root of Alpine's own mirror, which a recipe without `mirrors` is fetched from.
 pub const ALPINE_MIRROR: &str = "https://dl-cdn.alpinelinux.org/alpine";
@@ -49,8 +58,22 @@ pub struct Recipe {
     pub mirrors: Vec<String>,
     /// Repositories in order of preference. Empty: main and community of the base's branch.
     pub repositories: Vec<Repository>,
+    /// Groups that are to be there.
+    pub groups: Vec<Group>,
+    /// Users that are to be there.
+    pub users: Vec<User>,
+    /// Services that are to start.
+    pub services: Vec<Service>,
     /// Files added after all packages.
     pub files: Vec<File>,
+    /// Links added after them.
+    pub links: Vec<Link>,
+    /// Directories made before them.
+    pub directories: Vec<Directory>,
+    /// What goes before anything of the recipe's own comes.
+    pub removals: Vec<Remove>,
+    /// What the host is told of itself.
+    pub etc: Etc,
     /// What to write. Never empty.
     pub outputs: Vec<Output>,
 }

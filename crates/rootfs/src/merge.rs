@@ -2,7 +2,8 @@
 //!
 //! The calls, in order: [`Merge::base_entry`] for each entry of the base, [`Merge::base_done`];
 //! for each change [`Merge::begin_package`], [`Merge::package_entry`] for each entry of its
-//! data, [`Merge::end_package`], or [`Merge::remove_package`]; then [`Merge::add_file`];
+//! data, [`Merge::end_package`], or [`Merge::remove_package`]; then [`Merge::add_file`]
+//! and the recipe's other changes;
 //! then [`Merge::finish`]. After an error the merge is of no more use.
 
 mod added;
@@ -13,6 +14,7 @@ mod error;
 mod finish;
 mod owners;
 mod package;
+mod placed;
 mod protect;
 mod remove;
 mod replaces;
@@ -30,6 +32,7 @@ pub use added::Owner;
 pub use base::{Base, MAX_INLINE, NamedFile};
 pub use error::MergeError;
 pub use package::NewPackage;
+pub use placed::ChangeError;
 pub use report::{Report, Script, Trigger};
 
 use directories::Touched;

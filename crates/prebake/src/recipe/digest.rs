@@ -1,9 +1,11 @@
 //! The digest by which a lock knows whether it is still this recipe's.
 
 use prebake_apk::digest::Sha256;
+use prebake_apk::path::GuestPath;
 use sha2::Digest as _;
 
-use super::{FileContent, MAX_FILE_BYTES, Recipe, TrustedKey};
+use super::{Etc, FileContent, LinkTarget, MAX_FILE_BYTES, PrimaryGroup, Recipe, TrustedKey};
+use crate::document::At;
 use crate::error::Error;
 use crate::host_file;
 
@@ -15,6 +17,95 @@ impl Fields {
         for part in [label.as_bytes(), value] {
             self.0.update((part.len() as u64).to_le_bytes());
             self.0.update(part);
+        }
+    }
+
+    /// Adds a field that may not be there: its label says that it is.
+    fn optional(&mut self, label: &str, value: Option<&[u8]>) {
+        if let Some(value) = value {
+            self.add(label, value);
+        }
+    }
+
+    fn id(&mut self, label: &str, id: Option<&At<u32>>) {
+        let bytes = id.map(|id| id.value.to_le_bytes());
+        self.optional(label, bytes.as_ref().map(<[u8; 4]>::as_slice));
+    }
+
+    /// Adds groups, users and services.
+    fn accounts(&mut self, recipe: &Recipe) {
+        for group in &recipe.groups {
+            self.add("group", group.name.value.as_bytes());
+            self.id("group-gid", group.gid.as_ref());
+        }
+        for user in &recipe.users {
+            let text = |text: &'_ Option<At<String>>| text.as_ref().map(|at| at.value.clone());
+            let path = |path: &Option<At<GuestPath>>| path.as_ref().map(|at| at.value.to_string());
+            self.add("user", user.name.value.as_bytes());
+            self.id("user-uid", user.uid.as_ref());
+            match &user.group {
+                PrimaryGroup::Own(gid) => self.id("user-gid", gid.as_ref()),
+                PrimaryGroup::Named(group) => self.add("user-group", group.value.as_bytes()),
+            }
+            for (label, value) in [
+                ("user-gecos", text(&user.gecos)),
+                ("user-home", path(&user.home)),
+                ("user-shell", path(&user.shell)),
+            ] {
+                self.optional(label, value.as_deref().map(str::as_bytes));
+            }
+            let mode = user.home_mode.map(u32::to_le_bytes);
+            self.optional("user-mode", mode.as_ref().map(<[u8; 4]>::as_slice));
+            for group in &user.groups {
+                self.add("user-member", group.value.as_bytes());
+            }
+            self.add("user-system", &[u8::from(user.system)]);
+        }
+        for service in &recipe.services {
+            self.add("service", service.name.value.as_bytes());
+            self.add("runlevel", service.runlevel.value.as_bytes());
+        }
+    }
+
+    /// Adds links, directories and removals.
+    fn placed(&mut self, recipe: &Recipe) {
+        for link in &recipe.links {
+            self.add("link", link.path.value.as_bytes());
+            match &link.target {
+                LinkTarget::Symbolic(target) => self.add("symbolic", target.as_bytes()),
+                LinkTarget::Hard(target) => self.add("hard", target.value.as_bytes()),
+            }
+        }
+        for directory in &recipe.directories {
+            self.add("dir", directory.path.value.as_bytes());
+            self.add("dir-mode", &directory.mode.to_le_bytes());
+            self.add("dir-user", directory.user.as_bytes());
+            self.add("dir-group", directory.group.as_bytes());
+        }
+        for removal in &recipe.removals {
+            self.add("remove", removal.path.value.as_bytes());
+            self.add("recursive", &[u8::from(removal.recursive)]);
+        }
+    }
+
+    fn etc(&mut self, etc: &Etc) {
+        for (label, text) in [("hostname", &etc.hostname), ("timezone", &etc.timezone)] {
+            self.optional(label, text.as_ref().map(|text| text.value.as_bytes()));
+        }
+        if let Some(lines) = &etc.repositories {
+            self.add("etc-repositories", &[]);
+            for line in &lines.value {
+                self.add("etc-repository", line.as_bytes());
+            }
+        }
+        if let Some(resolv) = &etc.resolv {
+            self.add("resolv", &[]);
+            for domain in &resolv.value.search {
+                self.add("search", domain.as_bytes());
+            }
+            for server in &resolv.value.nameservers {
+                self.add("nameserver", server.to_string().as_bytes());
+            }
         }
     }
 
@@ -83,6 +174,9 @@ impl Recipe {
                 }
             }
         }
+        fields.accounts(self);
+        fields.placed(self);
+        fields.etc(&self.etc);
         Ok(Sha256::new(fields.0.finalize().into()))
     }
 }

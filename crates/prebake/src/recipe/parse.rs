@@ -1,15 +1,24 @@
 //! From a recipe's text to a [`Recipe`].
 
+mod account;
+mod base;
+mod etc;
+mod file;
+mod output;
+mod package;
+mod placed;
+mod repository;
+mod service;
+mod word;
+
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::{
-    ALPINE_MIRROR, Base, File, FileContent, Format, Output, Recipe, Repository, TrustedKey,
-};
+use prebake_apk::path::GuestPath;
+
+use super::{ALPINE_MIRROR, Etc, Group, Recipe, User};
 use crate::arch::Arch;
 use crate::document::{self, At, DocumentError, Problems, Table, nearest};
-use crate::template::{Template, TemplateError, Variable};
-use prebake_apk::digest::Sha256;
-use prebake_apk::path::GuestPath;
 
 const TOP: &[&str] = &[
     "name",
@@ -18,16 +27,36 @@ const TOP: &[&str] = &[
     "mirrors",
     "base",
     "repository",
+    "user",
+    "group",
+    "service",
     "file",
+    "link",
+    "dir",
+    "remove",
+    "etc",
     "output",
 ];
-const BASE: &[&str] = &["release", "url", "sha256", "keys"];
 const REPOSITORY: &[&str] = &["url", "tag", "keys", "mirrors"];
+const USER: &[&str] = &[
+    "name",
+    "uid",
+    "gid",
+    "group",
+    "groups",
+    "gecos",
+    "home",
+    "create_home",
+    "home_mode",
+    "shell",
+    "system",
+];
+const GROUP: &[&str] = &["name", "gid"];
+const SERVICE: &[&str] = &["name", "runlevel"];
 const FILE: &[&str] = &["path", "content", "source", "mode", "owner"];
-const OUTPUT: &[&str] = &["path"];
-
-/// A file that a recipe adds is readable by all and writable by root, unless it says otherwise.
-const DEFAULT_FILE_MODE: u32 = 0o644;
+const LINK: &[&str] = &["path", "target", "hard"];
+const DIR: &[&str] = &["path", "mode", "owner"];
+const REMOVE: &[&str] = &["path", "recursive"];
 
 struct Reader<'a> {
     folder: PathBuf,
@@ -60,16 +89,26 @@ impl Reader<'_> {
         self.packages(&packages);
         let base = self.base(top, &arches);
         let mirrors = self.urls(&top.strings("mirrors"));
-        let repositories = top
-            .tables("repository", "[[repository]]", REPOSITORY)
-            .iter()
-            .filter_map(|table| self.repository(table))
-            .collect();
-        let files = top
-            .tables("file", "[[file]]", FILE)
-            .iter()
-            .filter_map(|table| self.file(table))
-            .collect();
+        let repositories = all(top, "repository", REPOSITORY, |table| {
+            self.repository(table)
+        });
+        let groups = all(top, "group", GROUP, |table| self.group(table));
+        let users = all(top, "user", USER, |table| self.user(table));
+        let services = all(top, "service", SERVICE, |table| self.service(table));
+        let files = all(top, "file", FILE, |table| self.file(table));
+        let links = all(top, "link", LINK, |table| self.link(table));
+        let directories = all(top, "dir", DIR, |table| self.directory(table));
+        let removals = all(top, "remove", REMOVE, |table| self.remove(table));
+        let etc = self.etc(top);
+        self.names_once(users.iter().map(|user| &user.name));
+        self.names_once(groups.iter().map(|group| &group.name));
+        let placed = files.iter().map(|file| &file.path);
+        let placed = placed.chain(links.iter().map(|link| &link.path));
+        let placed = placed.chain(directories.iter().map(|directory| &directory.path));
+        let (from_etc, from_users) = (etc_paths(&etc), account_paths(&users, &groups));
+        let written = from_etc.iter().chain(&from_users);
+        self.paths_once(written.chain(placed));
+        self.paths_once(removals.iter().map(|removal| &removal.path));
         let outputs = self.outputs(top, &arches);
         Some(Recipe {
             path: PathBuf::new(),
@@ -84,7 +123,14 @@ impl Reader<'_> {
                 mirrors
             },
             repositories,
+            groups,
+            users,
+            services,
             files,
+            links,
+            directories,
+            removals,
+            etc,
             outputs,
         })
     }
@@ -148,353 +194,73 @@ impl Reader<'_> {
         arch
     }
 
-    fn packages(&self, packages: &[At<String>]) {
-        let mut names = Vec::new();
-        for package in packages {
-            match crate::world::check_entry(&package.value) {
-                Err(message) => {
-                    let hint = crate::world::ENTRY_HINT;
-                    self.problems.add_with_hint(&package.span, message, hint);
-                }
-                // Of two entries of one name apk keeps the last, which nobody means.
-                Ok(name) if names.contains(&name) => {
-                    self.problems
-                        .add(&package.span, format!("`{name}` is named twice"));
-                }
-                Ok(name) => names.push(name),
+    /// Refuses two things of one name.
+    fn names_once<'n>(&self, names: impl Iterator<Item = &'n At<String>>) {
+        let mut seen: Vec<&str> = Vec::new();
+        for name in names {
+            if seen.contains(&name.value.as_str()) {
+                let message = format!("`{}` is named twice", name.value);
+                self.problems.add(&name.span, message);
             }
+            seen.push(&name.value);
         }
     }
 
-    fn base(&self, top: &Table<'_>, arches: &[Arch]) -> Option<Base> {
-        let Some(table) = top.table("base", "[base]", BASE) else {
-            if !top.has("base") {
-                self.problems.add_with_hint(
-                    &top.span,
-                    "`[base]` is missing: what to start from",
-                    "for example `[base]` and below it `release = \"3.21.3\"`",
-                );
+    /// Refuses two things in one place: which of them would be there in the end?
+    fn paths_once<'p>(&self, paths: impl Iterator<Item = &'p At<GuestPath>>) {
+        let mut seen: Vec<&GuestPath> = Vec::new();
+        for path in paths {
+            if seen.contains(&&path.value) {
+                let message = format!("`{}` is named twice", path.value);
+                self.problems.add(&path.span, message);
             }
-            return None;
-        };
-        let release = table
-            .string("release")
-            .filter(|release| self.is_release(release));
-        let url = table
-            .string("url")
-            .filter(|url| self.is_url(url) && self.is_template(url));
-        if !table.has("release") && !table.has("url") {
-            self.problems.add_with_hint(
-                &table.span,
-                "`[base]` has neither `release` nor `url`",
-                "an official release, as in `release = \"3.21.3\"`, or `url` and `sha256`",
-            );
+            seen.push(&path.value);
         }
-        let sha256 = self.base_digests(&table, arches);
-        if let Some(url) = &url {
-            for arch in arches {
-                if !table.has("sha256") || !sha256.iter().any(|(known, _)| known == arch) {
-                    self.problems.add_with_hint(
-                        &url.span,
-                        format!("`url` needs a `sha256` for {arch}"),
-                        format!(
-                            "`sha256 = {{ {arch} = \"…\" }}`, or one string for one architecture"
-                        ),
-                    );
-                }
-            }
-        }
-        let keys = self.keys(&table);
-        Some(Base {
-            release,
-            url,
-            sha256,
-            keys,
-        })
-    }
-
-    fn is_release(&self, release: &At<String>) -> bool {
-        let good = release.value.starts_with(|c: char| c.is_ascii_digit())
-            && release
-                .value
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_'));
-        if !good {
-            let hint = match release.value.strip_prefix('v') {
-                Some(bare) => format!("write `{bare}`, without the `v`"),
-                None => "Alpine's releases are named as in `3.21.3`".to_owned(),
-            };
-            self.problems
-                .add_with_hint(&release.span, "`release` is not a release", hint);
-        }
-        good
-    }
-
-    fn base_digests(&self, table: &Table<'_>, arches: &[Arch]) -> Vec<(Arch, Sha256)> {
-        if !table.has("sha256") {
-            return Vec::new();
-        }
-        if table.is_table("sha256") {
-            return table
-                .string_map("sha256")
-                .into_iter()
-                .filter_map(|(arch, digest)| Some((self.arch(&arch)?, self.digest(&digest)?)))
-                .collect();
-        }
-        let Some(text) = table.string("sha256") else {
-            return Vec::new();
-        };
-        match (arches, self.digest(&text)) {
-            ([arch], Some(digest)) => vec![(*arch, digest)],
-            ([], _) | (_, None) => Vec::new(),
-            (_, Some(_)) => {
-                self.problems.add_with_hint(
-                    &text.span,
-                    "one `sha256` for several architectures",
-                    "`sha256 = { x86_64 = \"…\", aarch64 = \"…\" }`",
-                );
-                Vec::new()
-            }
-        }
-    }
-
-    fn digest(&self, text: &At<String>) -> Option<Sha256> {
-        let digest = text.value.parse();
-        if let Err(error) = &digest {
-            self.problems.add(&text.span, format!("{error}"));
-        }
-        digest.ok()
-    }
-
-    fn keys(&self, table: &Table<'_>) -> Vec<TrustedKey> {
-        let mut keys = Vec::new();
-        for key in table.strings("keys") {
-            if let Some(fingerprint) = key.value.strip_prefix("sha256:") {
-                let text = At {
-                    value: fingerprint.to_owned(),
-                    span: key.span.clone(),
-                };
-                keys.extend(self.digest(&text).map(TrustedKey::Fingerprint));
-            } else {
-                keys.push(TrustedKey::File {
-                    path: self.folder.join(&key.value),
-                    at: key,
-                });
-            }
-        }
-        keys
-    }
-
-    fn urls(&self, urls: &[At<String>]) -> Vec<String> {
-        urls.iter()
-            .filter(|url| self.is_url(url))
-            .map(|url| without_slash(&url.value))
-            .collect()
-    }
-
-    fn is_url(&self, url: &At<String>) -> bool {
-        let good = ["https://", "http://", "file://"].iter().any(|scheme| {
-            url.value
-                .strip_prefix(scheme)
-                .is_some_and(|rest| !rest.is_empty())
-        }) && !url.value.contains(|c: char| c.is_control() || c == ' ');
-        if !good {
-            self.problems.add_with_hint(
-                &url.span,
-                format!("`{}` is not a URL", url.value),
-                "what can be fetched begins with `https://`, `http://` or `file://` and has no spaces",
-            );
-        }
-        good
-    }
-
-    fn is_template(&self, text: &At<String>) -> bool {
-        self.template(text).is_some()
-    }
-
-    fn template(&self, text: &At<String>) -> Option<Template> {
-        match Template::parse(&text.value) {
-            Ok(template) => Some(template),
-            Err(error) => {
-                let hint = match &error {
-                    TemplateError::Unknown(word) => nearest(word, Variable::NAMES.into_iter())
-                        .map(|near| format!("did you mean `{{{near}}}`?")),
-                    TemplateError::Unclosed => None,
-                };
-                let hint = hint.unwrap_or_else(|| {
-                    format!(
-                        "known: {}",
-                        Variable::NAMES.map(|name| format!("{{{name}}}")).join(", ")
-                    )
-                });
-                self.problems
-                    .add_with_hint(&text.span, error.to_string(), hint);
-                None
-            }
-        }
-    }
-
-    fn repository(&self, table: &Table<'_>) -> Option<Repository> {
-        let url = table
-            .required_string(
-                "url",
-                "the folder above the architecture's, as in apk's `repositories`",
-            )
-            .filter(|url| self.is_url(url));
-        let tag = table.string("tag").and_then(|tag| {
-            let word = tag.value.strip_prefix('@').unwrap_or(&tag.value);
-            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+');
-            if word.is_empty() || !word.chars().all(plain) {
-                self.problems
-                    .add(&tag.span, format!("`{}` is not a tag", tag.value));
-                return None;
-            }
-            Some(word.to_owned())
-        });
-        let keys = self.keys(table);
-        let mirrors = self.urls(&table.strings("mirrors"));
-        let url = url.map(|url| At {
-            value: without_slash(&url.value),
-            span: url.span,
-        })?;
-        Some(Repository {
-            url,
-            tag,
-            keys,
-            mirrors,
-        })
-    }
-
-    fn file(&self, table: &Table<'_>) -> Option<File> {
-        let path = table.required_string("path", "where the file goes in the rootfs");
-        let path = path.and_then(
-            |path| match GuestPath::from_absolute(path.value.as_bytes()) {
-                Ok(guest) if !guest.is_root() => Some(At {
-                    value: guest,
-                    span: path.span,
-                }),
-                Ok(_) => {
-                    self.problems.add(&path.span, "`path` is the root itself");
-                    None
-                }
-                Err(error) => {
-                    let message = format!("`{}` is not an absolute, normal path", path.value);
-                    self.problems
-                        .add_with_hint(&path.span, message, format!("it {error}"));
-                    None
-                }
-            },
-        );
-        let content = table.string("content");
-        let source = table.string("source");
-        let content = match (table.has("content"), table.has("source")) {
-            (true, false) => content.map(|text| FileContent::Text(text.value)),
-            (false, true) => source.map(|at| FileContent::Source {
-                path: self.folder.join(&at.value),
-                at,
-            }),
-            (true, true) => {
-                self.problems
-                    .add(&table.key_span("source"), "both `content` and `source`");
-                None
-            }
-            (false, false) => {
-                self.problems.add_with_hint(
-                    &table.span,
-                    "`[[file]]` has neither `content` nor `source`",
-                    "the text itself, or a file beside the recipe",
-                );
-                None
-            }
-        };
-        let mode = if table.has("mode") {
-            table.mode("mode")
-        } else {
-            Some(DEFAULT_FILE_MODE)
-        };
-        let (user, group) = self.owner(table)?;
-        Some(File {
-            path: path?,
-            content: content?,
-            mode: mode?,
-            user,
-            group,
-        })
-    }
-
-    /// Reads `owner` as `user`, or `user:group`; names or numbers; root where it is not given.
-    fn owner(&self, table: &Table<'_>) -> Option<(String, String)> {
-        if !table.has("owner") {
-            return Some(("0".to_owned(), "0".to_owned()));
-        }
-        let owner = table.string("owner")?;
-        let (user, group) = owner
-            .value
-            .split_once(':')
-            .unwrap_or((&owner.value, &owner.value));
-        let plain = |word: &str| {
-            !word.is_empty()
-                && word
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-        };
-        if !plain(user) || !plain(group) {
-            let message = format!("`{}` is not an owner", owner.value);
-            self.problems
-                .add_with_hint(&owner.span, message, "write `user:group` or `uid:gid`");
-            return None;
-        }
-        Some((user.to_owned(), group.to_owned()))
-    }
-
-    fn outputs(&self, top: &Table<'_>, arches: &[Arch]) -> Vec<Output> {
-        let mut outputs = Vec::new();
-        for table in top.tables("output", "[[output]]", OUTPUT) {
-            let Some(path) = table.required_string("path", "the file to write") else {
-                continue;
-            };
-            let format = Format::from_path(&path.value);
-            if format.is_none() {
-                let message = format!("`{}` names no known format", path.value);
-                let hint = format!("known endings: {}", Format::NAMES.join(", "));
-                self.problems.add_with_hint(&path.span, message, hint);
-            }
-            let Some(template) = self.template(&path) else {
-                continue;
-            };
-            if arches.len() > 1 && !template.uses(Variable::Arch) {
-                self.problems.add_with_hint(
-                    &path.span,
-                    "one path for several architectures",
-                    "put `{arch}` into it",
-                );
-            }
-            if let Some(format) = format {
-                outputs.push(Output {
-                    path: At {
-                        value: template,
-                        span: path.span,
-                    },
-                    format,
-                });
-            }
-        }
-        if !top.has("output")
-            && let Ok(template) = Template::parse("{name}-{arch}.tar.gz")
-        {
-            let path = At {
-                value: template,
-                span: 0..0,
-            };
-            outputs.push(Output {
-                path,
-                format: Format::TarGz,
-            });
-        }
-        outputs
     }
 }
 
-fn without_slash(url: &str) -> String {
-    url.trim_end_matches('/').to_owned()
+/// Returns the files that `[etc]` writes.
+fn etc_paths(etc: &Etc) -> Vec<At<GuestPath>> {
+    let zone = etc.timezone.as_ref().map(|at| &at.span);
+    let paths = [
+        ("etc/hostname", etc.hostname.as_ref().map(|at| &at.span)),
+        ("etc/localtime", zone),
+        ("etc/timezone", zone),
+        (
+            "etc/apk/repositories",
+            etc.repositories.as_ref().map(|at| &at.span),
+        ),
+        ("etc/resolv.conf", etc.resolv.as_ref().map(|at| &at.span)),
+    ];
+    let paths = paths.into_iter();
+    paths.filter_map(|(path, span)| at(path, span?)).collect()
+}
+
+/// Returns the files that users and groups are written to, where there are any: a file of the
+/// recipe's own in their place would lose them.
+fn account_paths(users: &[User], groups: &[Group]) -> Vec<At<GuestPath>> {
+    let user = users.first().map(|user| &user.name.span);
+    let Some(span) = user.or_else(|| groups.first().map(|group| &group.name.span)) else {
+        return Vec::new();
+    };
+    let paths = ["etc/passwd", "etc/group", "etc/shadow"];
+    paths.iter().filter_map(|path| at(path, span)).collect()
+}
+
+fn at(path: &str, span: &Range<usize>) -> Option<At<GuestPath>> {
+    Some(At {
+        value: GuestPath::from_relative(path.as_bytes()).ok()?,
+        span: span.clone(),
+    })
+}
+
+/// Reads every `[[key]]`; those that reported a problem are left out.
+fn all<'t, T>(
+    top: &Table<'t>,
+    key: &str,
+    known: &[&str],
+    read: impl Fn(&Table<'t>) -> Option<T>,
+) -> Vec<T> {
+    let tables = top.tables(key, &format!("[[{key}]]"), known);
+    tables.iter().filter_map(read).collect()
 }

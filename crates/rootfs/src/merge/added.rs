@@ -5,7 +5,7 @@ use std::sync::Arc;
 use prebake_apk::path::GuestPath;
 
 use super::owners::{GROUP, NameFile, PASSWD};
-use super::{Merge, MergeError};
+use super::{ChangeError, Merge, MergeError};
 use crate::tree::{FileContent, Node, NodeKind};
 
 /// A user or group as a recipe names it.
@@ -27,14 +27,12 @@ impl Merge {
         mode: u32,
         user: &Owner,
         group: &Owner,
-    ) -> Result<(), MergeError> {
+    ) -> Result<(), ChangeError> {
         let uid = self.number(user, "user", PASSWD)?;
         let gid = self.number(group, "group", GROUP)?;
+        let name = self.place_for(path)?;
+        self.note_replaced(path, &name);
         let place = self.generated_place();
-        let name = self.with_parents(path, self.epoch, place)?;
-        if name.is_root() || self.tree.get(&name).is_some_and(Node::is_directory) {
-            return Err(MergeError::RecipeOverDirectory { path: path.clone() });
-        }
         let content = NodeKind::File(FileContent::inline(content));
         let mut node = Node::new(content, mode, self.epoch, place);
         (node.uid, node.gid) = (uid, gid);
@@ -42,7 +40,12 @@ impl Merge {
         Ok(())
     }
 
-    fn number(&self, owner: &Owner, kind: &'static str, file: NameFile) -> Result<u32, MergeError> {
+    pub(super) fn number(
+        &self,
+        owner: &Owner,
+        kind: &'static str,
+        file: NameFile,
+    ) -> Result<u32, MergeError> {
         let name = match owner {
             Owner::Id(number) => return Ok(*number),
             Owner::Name(name) => name,

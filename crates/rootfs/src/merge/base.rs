@@ -40,13 +40,15 @@ pub struct Base {
 }
 
 /// The files whose content the merge itself reads.
-const FILES: [&[u8]; 8] = [
+const FILES: [&[u8]; 10] = [
     b"etc/apk/world",
     b"etc/apk/arch",
     b"etc/apk/repositories",
     b"etc/alpine-release",
     b"etc/passwd",
     b"etc/group",
+    b"etc/shadow",
+    b"etc/hosts",
     b"etc/os-release",
     b"usr/lib/os-release",
 ];

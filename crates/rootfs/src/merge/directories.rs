@@ -72,6 +72,15 @@ impl Merge {
         }
     }
 
+    /// Lets a directory, by its real name, keep the owner and mode that it has.
+    pub(super) fn leave_alone(&mut self, real: &GuestPath) {
+        for (path, touched) in &mut self.touched {
+            if self.tree.resolve(path).is_ok_and(|path| path == *real) {
+                touched.follows = false;
+            }
+        }
+    }
+
     /// Returns the owner and mode that a directory's packages together give it.
     fn wanted(&self, path: &GuestPath) -> Option<Acl> {
         let owners = self.database.directory(path)?;

@@ -115,12 +115,6 @@ pub enum MergeError {
         /// The package's name.
         name: String,
     },
-    /// A file of the recipe would stand where a directory is, or at the root.
-    #[error("{path} is a directory, and the recipe puts a file there")]
-    RecipeOverDirectory {
-        /// The file.
-        path: GuestPath,
-    },
     /// A user or group of the recipe is not in the root filesystem.
     #[error("there is no {kind} `{name}` in {file}")]
     UnknownOwner {

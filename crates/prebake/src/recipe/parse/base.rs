@@ -1,0 +1,104 @@
+//! `[base]`: what the rootfs starts from.
+
+use prebake_apk::digest::Sha256;
+
+use super::Reader;
+use crate::arch::Arch;
+use crate::document::{At, Table};
+use crate::recipe::Base;
+
+const BASE: &[&str] = &["release", "url", "sha256", "keys"];
+
+impl Reader<'_> {
+    pub(super) fn base(&self, top: &Table<'_>, arches: &[Arch]) -> Option<Base> {
+        let Some(table) = top.table("base", "[base]", BASE) else {
+            if !top.has("base") {
+                self.problems.add_with_hint(
+                    &top.span,
+                    "`[base]` is missing: what to start from",
+                    "for example `[base]` and below it `release = \"3.21.3\"`",
+                );
+            }
+            return None;
+        };
+        let release = table
+            .string("release")
+            .filter(|release| self.is_release(release));
+        let url = table
+            .string("url")
+            .filter(|url| self.is_url(url) && self.is_template(url));
+        if !table.has("release") && !table.has("url") {
+            self.problems.add_with_hint(
+                &table.span,
+                "`[base]` has neither `release` nor `url`",
+                "an official release, as in `release = \"3.21.3\"`, or `url` and `sha256`",
+            );
+        }
+        let sha256 = self.base_digests(&table, arches);
+        if let Some(url) = &url {
+            for arch in arches {
+                if !table.has("sha256") || !sha256.iter().any(|(known, _)| known == arch) {
+                    self.problems.add_with_hint(
+                        &url.span,
+                        format!("`url` needs a `sha256` for {arch}"),
+                        format!(
+                            "`sha256 = {{ {arch} = \"…\" }}`, or one string for one architecture"
+                        ),
+                    );
+                }
+            }
+        }
+        let keys = self.keys(&table);
+        Some(Base {
+            release,
+            url,
+            sha256,
+            keys,
+        })
+    }
+
+    pub(super) fn is_release(&self, release: &At<String>) -> bool {
+        let good = release.value.starts_with(|c: char| c.is_ascii_digit())
+            && release
+                .value
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_'));
+        if !good {
+            let hint = match release.value.strip_prefix('v') {
+                Some(bare) => format!("write `{bare}`, without the `v`"),
+                None => "Alpine's releases are named as in `3.21.3`".to_owned(),
+            };
+            self.problems
+                .add_with_hint(&release.span, "`release` is not a release", hint);
+        }
+        good
+    }
+
+    pub(super) fn base_digests(&self, table: &Table<'_>, arches: &[Arch]) -> Vec<(Arch, Sha256)> {
+        if !table.has("sha256") {
+            return Vec::new();
+        }
+        if table.is_table("sha256") {
+            return table
+                .string_map("sha256")
+                .into_iter()
+                .filter_map(|(arch, digest)| Some((self.arch(&arch)?, self.digest(&digest)?)))
+                .collect();
+        }
+        let Some(text) = table.string("sha256") else {
+            return Vec::new();
+        };
+        match (arches, self.digest(&text)) {
+            ([arch], Some(digest)) => vec![(*arch, digest)],
+            ([], _) | (_, None) => Vec::new(),
+            (_, Some(_)) => {
+                self.problems.add_with_hint(
+                    &text.span,
+                    "one `sha256` for several architectures",
+                    "`sha256 = { x86_64 = \"…\", aarch64 = \"…\" }`",
+                );
+                Vec::new()
+            }
+        }
+    }
+}

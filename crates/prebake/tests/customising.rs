@@ -1,0 +1,182 @@
+//! Users, services, links, directories, removals and `[etc]` in recipes, right and wrong.
+
+use std::path::Path;
+
+use prebake::recipe::{LinkTarget, PrimaryGroup, Recipe};
+
+const ALL: &str = r#"
+name = "n"
+arch = "x86_64"
+
+[base]
+release = "3.21.3"
+
+[[group]]
+name = "team"
+gid = 2000
+
+[[user]]
+name = "app"
+uid = 1000
+groups = ["team"]
+gecos = "An app"
+home = "/srv/app"
+shell = "/bin/sh"
+
+[[user]]
+name = "web"
+uid = 101
+group = "www-data"
+system = true
+
+[[service]]
+name = "sshd"
+
+[[link]]
+path = "/usr/bin/a"
+target = "b"
+
+[[link]]
+path = "/usr/bin/c"
+target = "/usr/bin/d"
+hard = true
+
+[[dir]]
+path = "/srv/app/data"
+mode = 0o700
+owner = "app"
+
+[[remove]]
+path = "/usr/share/doc"
+recursive = true
+
+[etc]
+hostname = "box"
+timezone = "Europe/Berlin"
+repositories = ["https://example.com/v3.21/main"]
+resolv = { nameservers = ["1.1.1.1", "::1"], search = ["example.com"] }
+"#;
+
+fn parse(text: &str) -> Result<Recipe, String> {
+    Recipe::parse(Path::new("dir/prebake.toml"), text.to_owned()).map_err(|error| error.to_string())
+}
+
+#[test]
+fn every_word_is_read() {
+    let recipe = parse(ALL).unwrap();
+    let [app, web] = recipe.users.as_slice() else {
+        panic!("{:?}", recipe.users);
+    };
+    assert_eq!(app.uid.as_ref().map(|uid| uid.value), Some(1000));
+    assert_eq!(app.home_mode, Some(0o2755));
+    assert!(matches!(app.group, PrimaryGroup::Own(None)));
+    assert_eq!(web.home_mode, None);
+    assert!(matches!(&web.group, PrimaryGroup::Named(name) if name.value == "www-data"));
+    assert_eq!(recipe.groups[0].gid.as_ref().unwrap().value, 2000);
+    assert_eq!(recipe.services[0].runlevel.value, "default");
+    assert!(matches!(&recipe.links[0].target, LinkTarget::Symbolic(target) if target == "b"));
+    assert!(matches!(&recipe.links[1].target, LinkTarget::Hard(_)));
+    assert_eq!(recipe.directories[0].mode, 0o700);
+    assert!(recipe.removals[0].recursive);
+    let resolv = &recipe.etc.resolv.as_ref().unwrap().value;
+    assert_eq!(resolv.nameservers.len(), 2);
+}
+
+#[test]
+fn every_change_of_a_word_changes_the_digest() {
+    let digest = |text: &str| parse(text).unwrap().digest().unwrap();
+    let mut digests = vec![digest(ALL)];
+    for (from, to) in [
+        ("gid = 2000", "gid = 2001"),
+        ("name = \"team\"\ngid", "name = \"crew\"\ngid"),
+        ("uid = 1000", "uid = 1001"),
+        ("groups = [\"team\"]", "groups = []"),
+        ("An app", "App"),
+        ("/srv/app\"", "/srv/ap\""),
+        ("/bin/sh", "/bin/ash"),
+        ("\"www-data\"", "\"www\""),
+        ("system = true", ""),
+        ("uid = 101", "uid = 101\ncreate_home = true"),
+        ("uid = 101", "uid = 101\nhome_mode = 0o700"),
+        ("\"sshd\"", "\"sshd\"\nrunlevel = \"boot\""),
+        ("target = \"b\"", "target = \"c\""),
+        ("hard = true", ""),
+        ("mode = 0o700", "mode = 0o701"),
+        ("owner = \"app\"", "owner = \"app:team\""),
+        ("recursive = true", ""),
+        ("\"box\"", "\"bax\""),
+        ("Europe/Berlin", "Europe/Paris"),
+        (
+            "https://example.com/v3.21/main",
+            "https://example.com/v3.21/community",
+        ),
+        (
+            "repositories = [\"https://example.com/v3.21/main\"]",
+            "repositories = []",
+        ),
+        ("repositories = [\"https://example.com/v3.21/main\"]", ""),
+        ("\"::1\"", "\"::2\""),
+        ("search = [\"example.com\"]", "search = []"),
+        (
+            "resolv = { nameservers = [\"1.1.1.1\", \"::1\"], search = [\"example.com\"] }",
+            "",
+        ),
+    ] {
+        assert!(ALL.contains(from), "{from}");
+        let changed = digest(&ALL.replacen(from, to, 1));
+        assert!(!digests.contains(&changed), "{from} -> {to}");
+        digests.push(changed);
+    }
+}
+
+#[test]
+fn every_mistake_names_its_line_and_the_right_word() {
+    let mistakes = [
+        ("[[group]]", "[[groups]]"),
+        ("[[service]]", "[[sevice]]"),
+        ("[[dir]]", "[[directory]]"),
+        ("gid = 2000", "git = 2000"),
+        ("gid = 2000", "gid = -1"),
+        ("gid = 2000", "gid = \"2000\""),
+        ("uid = 1000", "uid = 65535"),
+        ("uid = 1000", "uid = 4294967296"),
+        ("name = \"app\"", "name = \"1app\""),
+        ("name = \"app\"", "name = \"web\""),
+        ("name = \"app\"", "nam = \"app\""),
+        ("An app", "An: app"),
+        ("\"/srv/app\"", "\"srv/app\""),
+        ("group = \"www-data\"", "group = \"www-data\"\ngid = 3"),
+        ("system = true", "system = 1"),
+        ("\"sshd\"", "\"../sshd\""),
+        ("\"sshd\"", "\"sshd\"\nrun_level = \"boot\""),
+        ("target = \"b\"", "target = \"\""),
+        ("target = \"b\"", ""),
+        ("target = \"/usr/bin/d\"", "target = \"d\""),
+        ("path = \"/usr/bin/c\"", "path = \"/usr/bin/a\""),
+        ("path = \"/srv/app/data\"", "path = \"/\""),
+        ("recursive = true", "recursve = true"),
+        ("\"box\"", "\"box_1\""),
+        ("\"box\"", "\"-box\""),
+        (
+            "[etc]",
+            "[[file]]\npath = \"/etc/hostname\"\ncontent = \"\"\n[etc]",
+        ),
+        (
+            "[etc]",
+            "[[file]]\npath = \"/etc/passwd\"\ncontent = \"\"\n[etc]",
+        ),
+        ("Europe/Berlin", "../Berlin"),
+        ("https://example.com/v3.21/main", "example.com/v3.21/main"),
+        ("1.1.1.1", "1.1.1"),
+        ("\"1.1.1.1\"", "\"1.1.1.1\", \"1.1.1.2\", \"1.1.1.3\""),
+        ("search = [\"example.com\"]", "search = [\"example..com\"]"),
+        ("nameservers", "nameserver"),
+        ("hostname", "host"),
+    ];
+    let said = mistakes.iter().map(|(from, to)| {
+        assert!(ALL.contains(from), "{from:?} is not in the recipe");
+        let said = parse(&ALL.replacen(from, to, 1)).unwrap_err();
+        format!("{to}\n    {}", said.replace('\n', "\n    "))
+    });
+    insta::assert_snapshot!(said.collect::<Vec<_>>().join("\n"));
+}
