@@ -15,6 +15,7 @@ use crate::choose::{MAX_BASE_BYTES, file_name, wanted};
 use crate::context::Context;
 use crate::document::nearest;
 use crate::error::Error;
+use crate::local;
 use crate::lock::{Lock, LockedRootfs};
 use crate::output_file::OutputFile;
 use crate::recipe::{Format, Output, Recipe};
@@ -177,19 +178,26 @@ fn fetch(
             limit: MAX_BASE_BYTES,
             ..Wanted::new(file_name(&locked.base.url), locked.base.url.clone())
         });
-        wishes.extend(locked.packages().map(|package| wanted(recipe, package)));
+        let remote = locked.packages().filter(|package| !package.local);
+        wishes.extend(remote.map(|package| wanted(recipe, package)));
     }
     let mut fetched = context
         .fetch(&wishes)?
         .into_iter()
         .map(|fetched| fetched.blob);
-    let take = |locked: &&LockedRootfs| {
-        fetched
-            .by_ref()
-            .take(1 + locked.packages().count())
-            .collect::<Vec<_>>()
-    };
-    Ok(rootfs.iter().map(take).collect())
+    let mut all = Vec::new();
+    for locked in rootfs {
+        let mut blobs: Vec<_> = fetched.by_ref().take(1).collect();
+        for package in locked.packages() {
+            if package.local {
+                blobs.push(local::locked_blob(recipe, package, context)?);
+            } else {
+                blobs.extend(fetched.by_ref().take(1));
+            }
+        }
+        all.push(blobs);
+    }
+    Ok(all)
 }
 
 /// Fetches, checks and merges what one rootfs of a lock names; returns what the base says of
@@ -217,7 +225,7 @@ fn bake(
     };
     let (mut bake, facts) = Bake::begin(locked.arch, &locked.base, base, context, "the lock")?;
     bake.apply(&locked.steps, packages)?;
-    let world = world::combine(recipe, &facts)?;
+    let world = world::combine(recipe, &local::entries(recipe, locked)?, &facts)?;
     let baked = bake.finish(recipe, &world)?;
     Ok((facts, baked))
 }

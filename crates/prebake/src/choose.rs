@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::document::nearest;
 use crate::error::Error;
 use crate::keep::Held;
+use crate::local::Local;
 use crate::lock::{LockedBase, LockedPackage, LockedRootfs, Step};
 use crate::places::Place;
 use crate::recipe::Recipe;
@@ -39,6 +40,8 @@ pub(crate) struct Chooser<'a> {
 /// What was chosen, with every file that it takes.
 struct Chosen {
     indexes: Vec<Opened>,
+    /// The world's entries for the packages that lie beside the recipe.
+    locals: Vec<String>,
     steps: Vec<Step>,
     blobs: Vec<Blob>,
 }
@@ -53,7 +56,7 @@ impl Chooser<'_> {
         let chosen = self.packages(&facts, &base)?;
         context.reporter.stage(&Stage::Merging(arch));
         bake.apply(&chosen.steps, &chosen.blobs)?;
-        let world = world::combine(recipe, &facts)?;
+        let world = world::combine(recipe, &chosen.locals, &facts)?;
         let mut baked = bake.finish(recipe, &world)?;
         context.reporter.stage(&Stage::Writing(arch));
         let written = prebake_image::tar::identity(&baked.tree, &mut baked.blobs);
@@ -127,6 +130,7 @@ impl Chooser<'_> {
         };
         let mut reading = Reading::Parsed;
         let held = self.held()?;
+        let locals = Local::read_all(self.recipe, self.arch, facts, self.context)?;
         let mut unsatisfiable = None;
         while let Some(moment) = moments.pop_front() {
             self.context.reporter.stage(&Stage::Indexes(self.arch));
@@ -140,14 +144,21 @@ impl Chooser<'_> {
                 (Err(_), Some(error)) | (Err(error), None) => return Err(error),
             };
             self.context.reporter.stage(&Stage::Choosing(self.arch));
-            let solution = self.solve(&places, &indexes, facts, &installed, !held.is_empty());
+            let solution = self.solve(
+                &places,
+                &indexes,
+                &locals,
+                facts,
+                &installed,
+                !held.is_empty(),
+            );
             // What was chosen by is held against what was signed while the packages come.
             let (settled, blobs) = std::thread::scope(|scope| {
                 let settled = scope.spawn(|| repositories.settle(&indexes));
                 let blobs = match &solution {
                     Ok(solution) => {
                         self.context.reporter.stage(&Stage::Fetching);
-                        self.fetch(&plan(solution, &places, &indexes, &installed))
+                        self.fetch(&plan(solution, &places, &indexes, &locals, &installed))
                     }
                     Err(_) => Ok(Vec::new()),
                 };
@@ -181,10 +192,11 @@ impl Chooser<'_> {
                 }
                 other => other?,
             };
-            let plan = plan(&solution, &places, &indexes, &installed);
-            let steps = steps(plan, &blobs)?;
+            let plan = plan(&solution, &places, &indexes, &locals, &installed);
+            let (steps, blobs) = steps(plan, &blobs)?;
             return Ok(Chosen {
                 indexes,
+                locals: locals.iter().map(Local::entry).collect(),
                 steps,
                 blobs,
             });
@@ -195,6 +207,8 @@ impl Chooser<'_> {
     /// Returns the packages that stay at the versions of the previous lock.
     fn held(&self) -> Result<Vec<Held>, Error> {
         let before = self.before.iter().flat_map(|before| before.packages());
+        // What lies beside the recipe is whatever lies there now.
+        let before = before.filter(|package| !package.local);
         let stays = |package: &&LockedPackage| match self.upgrade {
             Upgrade::Keep => true,
             Upgrade::Only(names) => !names.contains(&package.name),
@@ -238,18 +252,25 @@ impl Chooser<'_> {
         &self,
         places: &[Place<'_>],
         opened: &[Opened],
+        locals: &[Local],
         base: &Base,
         installed: &Index,
         held: bool,
     ) -> Result<Solution, Error> {
         let dialect = world::dialect(base);
         let own = world::of_base(base);
-        let world = world::of(self.recipe, &own, dialect)?;
+        let entries: Vec<_> = locals.iter().map(Local::entry).collect();
+        let world = world::of(self.recipe, &entries, &own, dialect)?;
         let repositories = opened.iter().zip(places).map(|(opened, place)| Repository {
             index: &opened.index,
             tag: place.tag,
         });
-        let repositories: Vec<_> = repositories.collect();
+        // After the repositories, as further ones: the world's entry says which it wants.
+        let locals = locals.iter().map(|local| Repository {
+            index: local.index(),
+            tag: None,
+        });
+        let repositories: Vec<_> = repositories.chain(locals).collect();
         let request = Request {
             world: &world,
             repositories: &repositories,
@@ -305,6 +326,13 @@ enum Planned<'i> {
         /// The tag that it is pinned by.
         tag: Option<String>,
     },
+    /// A package that lies beside the recipe is to be installed.
+    Local {
+        /// Which.
+        local: &'i Local,
+        /// The tag that it is pinned by.
+        tag: Option<String>,
+    },
     /// Something that takes no file.
     Done(Step),
 }
@@ -314,8 +342,10 @@ fn plan<'i>(
     solution: &Solution,
     places: &[Place<'_>],
     opened: &'i [Opened],
+    locals: &'i [Local],
     installed: &Index,
 ) -> Vec<Planned<'i>> {
+    let opened_count = opened.len();
     let mut plan = Vec::new();
     for change in &solution.changes {
         let tag = change.tag.and_then(|tag| solution.tags.get(tag)).cloned();
@@ -340,6 +370,18 @@ fn plan<'i>(
             ) => {
                 let opened = opened.get(repository);
                 let stanza = opened.and_then(|opened| opened.index.get(position));
+                // A repository may have the very package that lies beside the recipe; the solver
+                // takes the first of the same identity.
+                let identity = stanza.map(|stanza| stanza.identity());
+                let mut same = locals.iter();
+                let local = match repository.checked_sub(opened_count) {
+                    Some(local) => locals.get(local),
+                    None => same.find(|local| Some(local.identity()) == identity),
+                };
+                if let Some(local) = local {
+                    plan.push(Planned::Local { local, tag });
+                    continue;
+                }
                 if let (Some(place), Some(opened), Some(stanza)) =
                     (places.get(repository), opened, stanza)
                 {
@@ -359,13 +401,19 @@ fn plan<'i>(
     plan
 }
 
-/// Returns the lock's steps; `blobs` are the files of those that install, in their order.
-fn steps(plan: Vec<Planned<'_>>, blobs: &[Blob]) -> Result<Vec<Step>, Error> {
+/// Returns the lock's steps and the files of those that install, in their order; `blobs` are those
+/// that were fetched.
+fn steps(plan: Vec<Planned<'_>>, blobs: &[Blob]) -> Result<(Vec<Step>, Vec<Blob>), Error> {
     let mut blobs = blobs.iter();
+    let mut all = Vec::new();
     let mut steps = Vec::with_capacity(plan.len());
     for planned in plan {
         steps.push(match planned {
             Planned::Done(step) => step,
+            Planned::Local { local, tag } => {
+                all.push(local.blob().clone());
+                Step::Install(local.locked(tag))
+            }
             Planned::Fetch {
                 stanza,
                 url,
@@ -373,14 +421,16 @@ fn steps(plan: Vec<Planned<'_>>, blobs: &[Blob]) -> Result<Vec<Step>, Error> {
                 tag,
             } => {
                 let Some(blob) = blobs.next() else { break };
+                all.push(blob.clone());
                 let locked = LockedPackage {
+                    local: false,
                     name: stanza.name().to_owned(),
                     version: stanza.version().to_owned(),
                     url,
                     size: blob.size(),
                     sha256: blob.sha256(),
                     identity: stanza.identity(),
-                    key,
+                    key: Some(key),
                     tag,
                     index_stanza: None,
                 };
@@ -392,7 +442,7 @@ fn steps(plan: Vec<Planned<'_>>, blobs: &[Blob]) -> Result<Vec<Step>, Error> {
             }
         });
     }
-    Ok(steps)
+    Ok((steps, all))
 }
 
 /// Returns the index's own words about a package where they are not just what the package says

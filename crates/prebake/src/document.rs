@@ -9,7 +9,7 @@ use toml::de::DeTable;
 
 pub use self::problem::{DocumentError, Problem};
 pub use self::table::At;
-pub(crate) use self::table::{Problems, Table, nearest};
+pub(crate) use self::table::{Item, Problems, Table, nearest};
 
 /// Reads `text`, which `path` names in messages and `what` in words, by handing its top table to
 /// `read`; fails with every problem that was reported on the way.

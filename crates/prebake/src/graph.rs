@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::lock::LockedRootfs;
 use crate::recipe::Recipe;
-use crate::{build, world};
+use crate::{build, local, world};
 
 /// The most chains that are listed from the world to one package. There may be very many.
 pub const MAX_CHAINS: usize = 1000;
@@ -90,7 +90,8 @@ pub fn graph(recipe: &Recipe, locked: &LockedRootfs, context: &Context) -> Resul
     let installed = index(baked.installed(), "the database")?;
     let dialect = world::dialect(&facts);
     let own = world::of_base(&facts);
-    let world = world::of(recipe, &own, dialect)?;
+    let locals = local::entries(recipe, locked)?;
+    let world = world::of(recipe, &locals, &own, dialect)?;
     let providers = Providers::of(&installed, dialect);
     let packages = installed.iter().map(|package| {
         let all =
@@ -119,7 +120,9 @@ pub fn graph(recipe: &Recipe, locked: &LockedRootfs, context: &Context) -> Resul
             in_recipe: recipe
                 .packages
                 .iter()
-                .any(|package| package.value == entry.to_string()),
+                .map(|package| &package.value)
+                .chain(&locals)
+                .any(|asked| *asked == entry.to_string()),
             providers: providers.find(entry),
         });
     Ok(Graph {

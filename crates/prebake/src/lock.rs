@@ -100,16 +100,19 @@ pub struct LockedPackage {
     pub name: String,
     /// Its version.
     pub version: String,
-    /// Where it was found.
+    /// Where it was found: a URL, or for a local one its path relative to the recipe.
     pub url: String,
+    /// Whether it lies beside the recipe.
+    pub local: bool,
     /// Its size in bytes.
     pub size: u64,
     /// The digest of the file as it was fetched.
     pub sha256: Sha256,
     /// The SHA-1 of its compressed control member: what apk and the index know it by.
     pub identity: Sha1,
-    /// The fingerprint of the key that signed the index which vouches for the identity.
-    pub key: Sha256,
+    /// The fingerprint of the key that signed the index which vouches for the identity, or for a
+    /// local package the key that signed it. `None` for one that the recipe names the SHA-256 of.
+    pub key: Option<Sha256>,
     /// The tag of the repository it is pinned to, without the `@`.
     pub tag: Option<String>,
     /// The index's paragraph about it, where that is not just what the package says of itself:

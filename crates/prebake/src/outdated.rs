@@ -60,6 +60,11 @@ pub fn outdated(
         let is_locked = locked
             .packages()
             .any(|one| one.identity == package.identity());
+        // No mirror has what lies beside the recipe.
+        let mut locals = locked.packages().filter(|one| one.local);
+        if locals.any(|one| one.identity == package.identity()) {
+            continue;
+        }
         let here = indexes.iter().flat_map(|index| index.iter());
         let of_name: Vec<_> = here.filter(|one| one.name() == package.name()).collect();
         let newest = of_name

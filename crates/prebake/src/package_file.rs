@@ -31,7 +31,12 @@ pub(crate) fn failed(locked: &LockedPackage, source: PackageError) -> Error {
 
 /// Returns what an index says of a package that nobody wrote anything else about.
 pub(crate) fn own_stanza<R: BufRead>(locked: &LockedPackage, package: &Package<R>) -> Stanza {
-    Stanza::from_package(package.info(), package.identity(), locked.size)
+    stanza_of(package, locked.size)
+}
+
+/// Returns what an index says of a package whose file has that size in bytes.
+pub(crate) fn stanza_of<R: BufRead>(package: &Package<R>, size: u64) -> Stanza {
+    Stanza::from_package(package.info(), package.identity(), size)
 }
 
 /// Opens a blob after hashing it, and holds it against what is pinned.

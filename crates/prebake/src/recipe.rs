@@ -8,6 +8,7 @@
 mod account;
 mod digest;
 mod etc;
+mod local;
 mod parse;
 mod placed;
 mod service;
@@ -23,6 +24,8 @@ use crate::template::Template;
 
 pub use self::account::{FIRST_ORDINARY_ID, Group, HOME_MODE, PrimaryGroup, User};
 pub use self::etc::{Etc, MAX_HOSTNAME, MAX_NAMESERVERS, Resolv};
+pub use self::local::LocalPackage;
+pub(crate) use self::local::{is_package_file, local_path};
 pub use self::placed::{Directory, Link, LinkTarget, Remove};
 pub use self::service::Service;
 
@@ -51,6 +54,8 @@ pub struct Recipe {
     pub arches: Vec<Arch>,
     /// What to install, in apk's world syntax, as written.
     pub packages: Vec<At<String>>,
+    /// Packages that lie beside the recipe.
+    pub locals: Vec<LocalPackage>,
     /// What to start from.
     pub base: Base,
     /// Roots of Alpine mirrors, the first one preferred; where `base.release` and the default

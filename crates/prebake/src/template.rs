@@ -51,6 +51,15 @@ impl Variable {
     /// The variables' names, in braces where they are used.
     pub const NAMES: [&'static str; 4] = ["name", "release", "branch", "arch"];
 
+    fn name(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Release => "release",
+            Self::Branch => "branch",
+            Self::Arch => "arch",
+        }
+    }
+
     fn from_name(name: &str) -> Option<Self> {
         Some(match name {
             "name" => Self::Name,
@@ -59,6 +68,18 @@ impl Variable {
             "arch" => Self::Arch,
             _ => return None,
         })
+    }
+}
+
+impl std::fmt::Display for Template {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for piece in &self.0 {
+            match piece {
+                Piece::Text(text) => f.write_str(text)?,
+                Piece::Variable(variable) => write!(f, "{{{}}}", variable.name())?,
+            }
+        }
+        Ok(())
     }
 }
 

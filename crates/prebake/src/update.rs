@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::lock::{Lock, MAX_LOCK_BYTES};
 use crate::recipe::Recipe;
-use crate::{host_file, write_file};
+use crate::{host_file, local, write_file};
 
 /// How far a lock moves on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +99,11 @@ pub(crate) fn why_not_current(recipe: &Recipe, lock: &Lock) -> Result<Option<Str
     }
     if recipe.digest()? != lock.recipe {
         return Ok(Some("the recipe changed since it was written".to_owned()));
+    }
+    for rootfs in &lock.rootfs {
+        if let Some(reason) = local::why_not_current(recipe, rootfs)? {
+            return Ok(Some(reason));
+        }
     }
     Ok(None)
 }

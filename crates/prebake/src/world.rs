@@ -50,9 +50,11 @@ pub(crate) fn check_tags(recipe: &Recipe, places: &[Place<'_>]) -> Result<(), Er
     Ok(())
 }
 
-/// Returns the base's world with the recipe's packages, as `apk add` combines them.
+/// Returns the base's world with the recipe's packages, as `apk add` combines them; `locals` are the
+/// entries of those that lie beside the recipe.
 pub(crate) fn of<'a>(
     recipe: &'a Recipe,
+    locals: &'a [String],
     base: &'a [String],
     dialect: Dialect,
 ) -> Result<Vec<Dependency<'a>>, Error> {
@@ -68,6 +70,8 @@ pub(crate) fn of<'a>(
             recipe.problem(package.span.clone(), error.to_string(), hint)
         })?);
     }
+    let locals = locals.iter().map(|entry| Dependency::parse(entry, dialect));
+    added.extend(locals.filter_map(Result::ok));
     Ok(prebake_solve::world(&own, &added))
 }
 
@@ -80,9 +84,13 @@ pub(crate) fn of_base(base: &Base) -> Vec<String> {
 }
 
 /// Returns the world's entries as the apk database has them.
-pub(crate) fn combine(recipe: &Recipe, base: &Base) -> Result<Vec<Vec<u8>>, Error> {
+pub(crate) fn combine(
+    recipe: &Recipe,
+    locals: &[String],
+    base: &Base,
+) -> Result<Vec<Vec<u8>>, Error> {
     let own = of_base(base);
-    let world = of(recipe, &own, dialect(base))?;
+    let world = of(recipe, locals, &own, dialect(base))?;
     Ok(world
         .iter()
         .map(|dependency| dependency.to_string().into_bytes())

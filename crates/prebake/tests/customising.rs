@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
+use prebake::arch::Arch;
 use prebake::recipe::{LinkTarget, PrimaryGroup, Recipe};
+use prebake_apk::digest::Sha256;
 
 const ALL: &str = r#"
 name = "n"
@@ -179,4 +181,40 @@ fn every_mistake_names_its_line_and_the_right_word() {
         format!("{to}\n    {}", said.replace('\n', "\n    "))
     });
     insta::assert_snapshot!(said.collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn a_package_file_is_named_by_its_path() {
+    let with = |packages: &str| {
+        parse(&format!(
+            "name = \"n\"\narch = [\"x86_64\", \"aarch64\"]\npackages = [{packages}]\n\
+             [base]\nrelease = \"3.21.3\"\n[[output]]\npath = \"{{arch}}.tgz\"\n"
+        ))
+    };
+    let digest = Sha256::of(b"x");
+    let recipe = with(&format!(
+        "\"jq\", \"./a/{{arch}}.apk\", {{ path = \"..\\\\b.apk\", sha256 = {{ x86_64 = \"{digest}\" }} }}"
+    ));
+    let recipe = recipe.unwrap();
+    assert_eq!(recipe.packages.len(), 1);
+    let [a, b] = recipe.locals.as_slice() else {
+        panic!("{:?}", recipe.locals);
+    };
+    assert_eq!(a.path.value.to_string(), "./a/{arch}.apk");
+    assert_eq!(b.path.value.to_string(), "../b.apk");
+    assert_eq!(b.sha256, [(Arch::X86_64, digest)]);
+    let mistakes = [
+        "\"app.apk\"".to_owned(),
+        "\"dist/app.apk\"".to_owned(),
+        "\"./app.zip\"".to_owned(),
+        "\"./{arhc}.apk\"".to_owned(),
+        "{ path = \"jq\" }".to_owned(),
+        "{ file = \"./app.apk\" }".to_owned(),
+        format!("{{ path = \"./app.apk\", sha256 = \"{digest}\" }}"),
+    ];
+    let said = mistakes.map(|packages| {
+        let said = with(&packages).unwrap_err().replace('\n', "\n    ");
+        format!("{packages}\n    {said}")
+    });
+    insta::assert_snapshot!(said.join("\n"));
 }

@@ -50,6 +50,13 @@ impl Problems {
     }
 }
 
+/// An element of a list that may hold texts and tables.
+#[derive(Debug)]
+pub(crate) enum Item<'a> {
+    Text(At<String>),
+    Table(Table<'a>),
+}
+
 /// A table whose keys were checked against the ones it may have.
 #[derive(Debug)]
 pub(crate) struct Table<'a> {
@@ -187,6 +194,33 @@ impl<'a> Table<'a> {
             }
         }
         strings
+    }
+
+    /// Reads `key` as a list of strings and of tables, which `name` calls in messages.
+    pub(crate) fn items(&self, key: &str, name: &str, known: &[&str]) -> Vec<Item<'a>> {
+        let Some((value, span)) = self.value(key) else {
+            return Vec::new();
+        };
+        let DeValue::Array(values) = value else {
+            self.wrong_type(key, &span, "a list of strings", value.type_str());
+            return Vec::new();
+        };
+        let mut items = Vec::with_capacity(values.len());
+        for item in values {
+            let span = item.span();
+            match item.get_ref() {
+                DeValue::String(text) => items.push(Item::Text(At {
+                    value: text.to_string(),
+                    span,
+                })),
+                DeValue::Table(table) => {
+                    let table = Table::new(table, span, name, known, self.problems);
+                    items.push(Item::Table(table));
+                }
+                other => self.wrong_type(key, &span, "a list of strings", other.type_str()),
+            }
+        }
+        items
     }
 
     /// Reads `key` as one string or a list of them.

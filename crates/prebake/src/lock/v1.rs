@@ -16,8 +16,8 @@ const ROOTFS: &[&str] = &["arch", "release", "identity", "base", "index", "packa
 const BASE: &[&str] = &["url", "size", "sha256"];
 const INDEX: &[&str] = &["url", "description", "size", "sha256", "key"];
 const PACKAGE: &[&str] = &[
-    "name", "version", "tag", "remove", "retag", "url", "size", "sha256", "identity", "key",
-    "index",
+    "name", "version", "tag", "remove", "retag", "path", "url", "size", "sha256", "identity",
+    "key", "index",
 ];
 
 /// The number that stands in the file. A reader that knows only this one refuses any other.
@@ -79,9 +79,13 @@ fn install(out: &mut String, package: &LockedPackage) {
     if let Some(tag) = &package.tag {
         string(out, "tag", tag);
     }
-    blob(out, &package.url, package.size, &package.sha256);
+    let place = if package.local { "path" } else { "url" };
+    string(out, place, &package.url);
+    digests(out, package.size, &package.sha256);
     let _ = writeln!(out, "identity = \"{}\"", package.identity.to_apk());
-    let _ = writeln!(out, "key = \"{}\"", package.key);
+    if let Some(key) = package.key {
+        let _ = writeln!(out, "key = \"{key}\"");
+    }
     if let Some(stanza) = &package.index_stanza {
         string(out, "index", stanza);
     }
@@ -89,6 +93,10 @@ fn install(out: &mut String, package: &LockedPackage) {
 
 fn blob(out: &mut String, url: &str, size: u64, sha256: &Sha256) {
     string(out, "url", url);
+    digests(out, size, sha256);
+}
+
+fn digests(out: &mut String, size: u64, sha256: &Sha256) {
     let _ = writeln!(out, "size = {size}");
     let _ = writeln!(out, "sha256 = \"{sha256}\"");
 }
@@ -202,16 +210,23 @@ impl Reader<'_> {
         if table.flag("retag")? {
             return Some(Step::Retag { name, version, tag });
         }
+        let local = table.has("path");
         let identity = text(table, "identity")?;
         Some(Step::Install(LockedPackage {
             name,
             version,
             tag,
-            url: text(table, "url")?.value,
+            url: text(table, if local { "path" } else { "url" })?.value,
+            local,
             size: self.required_number(table, "size")?,
             sha256: self.digest(table, "sha256")?,
             identity: self.reported(&identity.span, Sha1::from_apk(identity.value.as_bytes()))?,
-            key: self.digest(table, "key")?,
+            // The recipe itself may vouch for a local one.
+            key: if local && !table.has("key") {
+                None
+            } else {
+                Some(self.digest(table, "key")?)
+            },
             index_stanza: table.string("index").map(|text| text.value),
         }))
     }
@@ -256,9 +271,10 @@ mod tests {
             version: "1.7.1-r0".to_owned(),
             url: "https://example.com/a \"b\"/jq.apk".to_owned(),
             size: 7,
+            local: false,
             sha256,
             identity: Sha1::of(b"y"),
-            key: sha256,
+            key: Some(sha256),
             tag: Some("edge".to_owned()),
             index_stanza: Some("C:Q1\nP:jq\n".to_owned()),
         };
@@ -290,6 +306,12 @@ mod tests {
                         version: "1".to_owned(),
                         tag: None,
                     },
+                    Step::Install(LockedPackage {
+                        url: "./dist/app.apk".to_owned(),
+                        local: true,
+                        key: None,
+                        ..package.clone()
+                    }),
                     Step::Install(package),
                 ],
             }],

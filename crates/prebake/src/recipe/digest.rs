@@ -134,6 +134,16 @@ impl Recipe {
         for package in &self.packages {
             fields.add("package", package.value.as_bytes());
         }
+        for local in &self.locals {
+            // What is in the file is in the lock: see `local::why_not_current`.
+            fields.add("local", local.path.value.to_string().as_bytes());
+            for (arch, sha256) in &local.sha256 {
+                fields.add(arch.name(), sha256.as_bytes());
+            }
+            for key in &local.keys {
+                fields.key("local-key", key)?;
+            }
+        }
         if let Some(release) = &self.base.release {
             fields.add("release", release.value.as_bytes());
         }

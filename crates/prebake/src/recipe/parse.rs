@@ -85,8 +85,7 @@ impl Reader<'_> {
             )
             .filter(|name| self.is_name(name));
         let arches = self.arches(top);
-        let packages = top.strings("packages");
-        self.packages(&packages);
+        let (packages, locals) = self.packages(top, &arches);
         let base = self.base(top, &arches);
         let mirrors = self.urls(&top.strings("mirrors"));
         let repositories = all(top, "repository", REPOSITORY, |table| {
@@ -116,6 +115,7 @@ impl Reader<'_> {
             name: name?.value,
             arches,
             packages,
+            locals,
             base: base?,
             mirrors: if mirrors.is_empty() {
                 vec![ALPINE_MIRROR.to_owned()]
