@@ -21,8 +21,9 @@ use crate::context::Context;
 use crate::customise::customise;
 use crate::error::Error;
 use crate::lock::{LockedBase, LockedPackage, Step};
-use crate::package_file;
 use crate::recipe::Recipe;
+use crate::world;
+use crate::{keys, package_file};
 
 /// How much of a file's content is hashed at once.
 const HASH_BUFFER: usize = 64 << 10;
@@ -49,11 +50,12 @@ pub(crate) struct Baked {
 }
 
 impl<'c> Bake<'c> {
-    /// Begins with a base, and returns what it says of itself.
+    /// Begins with a base, or with nothing, and returns what it says of itself; the recipe may say
+    /// whose rules apply.
     pub(crate) fn begin(
         arch: Arch,
-        locked: &LockedBase,
-        blob: &Blob,
+        start: Option<(&LockedBase, &Blob)>,
+        recipe: &Recipe,
         context: &'c Context,
         authority: &'static str,
     ) -> Result<(Self, Base), Error> {
@@ -65,33 +67,20 @@ impl<'c> Bake<'c> {
             context,
             authority,
         };
-        let file = package_file::verified(&locked.url, blob, locked.size, &locked.sha256)?;
-        let fail = |source| Error::Base {
-            url: locked.url.clone(),
-            source,
+        let mut base = if let Some((locked, blob)) = start {
+            bake.read_base(locked, blob)?;
+            let base = bake.merge.base_done();
+            base.map_err(|source| Error::Merge { arch, source })?
+        } else {
+            let mut nothing = Base::default();
+            nothing.keys = keys::files(&recipe.base.keys)?;
+            // What `apk --initdb add` makes first of all is still to be made here.
+            nothing
         };
-        let inflated = BufReader::with_capacity(READ_BUFFER, gzip::Reader::new(file));
-        let mut archive = tar::Reader::new(inflated);
-        while let Some(entry) = archive.next().map_err(fail)? {
-            context.alive()?;
-            bake.epoch = bake.epoch.max(entry.mtime);
-            let file = content(&entry, SourceId::BASE, &mut archive).map_err(|source| {
-                Error::BaseContent {
-                    url: locked.url.clone(),
-                    path: entry.path.clone(),
-                    source,
-                }
-            })?;
-            bake.merge
-                .base_entry(entry, file)
-                .map_err(|source| Error::Merge { arch, source })?;
-        }
-        bake.blobs.add(SourceId::BASE, blob.clone());
-        let base = bake
-            .merge
-            .base_done()
-            .map_err(|source| Error::Merge { arch, source })?;
-        if let Some(found) = &base.arch
+        let dialect = recipe.base.apk.unwrap_or_else(|| world::dialect(&base));
+        base.dialect = Some(dialect);
+        bake.merge.set_dialect(dialect);
+        if let (Some((locked, _)), Some(found)) = (start, &base.arch)
             && found != arch.name()
         {
             return Err(Error::Mismatch {
@@ -103,6 +92,34 @@ impl<'c> Bake<'c> {
             });
         }
         Ok((bake, base))
+    }
+
+    /// Reads every entry of a base.
+    fn read_base(&mut self, locked: &LockedBase, blob: &Blob) -> Result<(), Error> {
+        let arch = self.arch;
+        let file = package_file::verified(&locked.url, blob, locked.size, &locked.sha256)?;
+        let fail = |source| Error::Base {
+            url: locked.url.clone(),
+            source,
+        };
+        let inflated = BufReader::with_capacity(READ_BUFFER, gzip::Reader::new(file));
+        let mut archive = tar::Reader::new(inflated);
+        while let Some(entry) = archive.next().map_err(fail)? {
+            self.context.alive()?;
+            self.epoch = self.epoch.max(entry.mtime);
+            let file = content(&entry, SourceId::BASE, &mut archive).map_err(|source| {
+                Error::BaseContent {
+                    url: locked.url.clone(),
+                    path: entry.path.clone(),
+                    source,
+                }
+            })?;
+            self.merge
+                .base_entry(entry, file)
+                .map_err(|source| Error::Merge { arch, source })?;
+        }
+        self.blobs.add(SourceId::BASE, blob.clone());
+        Ok(())
     }
 
     fn merged<T>(&self, result: Result<T, MergeError>) -> Result<T, Error> {

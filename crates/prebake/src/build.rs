@@ -163,7 +163,7 @@ fn output_paths<'r>(
     Ok(paths)
 }
 
-/// Fetches what `rootfs` name, all at once; returns each one's base and packages in their order.
+/// Fetches what `rootfs` name, all at once; returns each one's base, if it has one, and packages in their order.
 fn fetch(
     recipe: &Recipe,
     rootfs: &[&LockedRootfs],
@@ -171,13 +171,13 @@ fn fetch(
 ) -> Result<Vec<Vec<Blob>>, Error> {
     let mut wishes = Vec::new();
     for locked in rootfs {
-        wishes.push(Wanted {
-            urls: recipe.everywhere(&locked.base.url),
-            size: Some(locked.base.size),
-            sha256: Some(locked.base.sha256),
+        wishes.extend(locked.base.as_ref().map(|base| Wanted {
+            urls: recipe.everywhere(&base.url),
+            size: Some(base.size),
+            sha256: Some(base.sha256),
             limit: MAX_BASE_BYTES,
-            ..Wanted::new(file_name(&locked.base.url), locked.base.url.clone())
-        });
+            ..Wanted::new(file_name(&base.url), base.url.clone())
+        }));
         let remote = locked.packages().filter(|package| !package.local);
         wishes.extend(remote.map(|package| wanted(recipe, package)));
     }
@@ -187,7 +187,8 @@ fn fetch(
         .map(|fetched| fetched.blob);
     let mut all = Vec::new();
     for locked in rootfs {
-        let mut blobs: Vec<_> = fetched.by_ref().take(1).collect();
+        let base = usize::from(locked.base.is_some());
+        let mut blobs: Vec<_> = fetched.by_ref().take(base).collect();
         for package in locked.packages() {
             if package.local {
                 blobs.push(local::locked_blob(recipe, package, context)?);
@@ -220,10 +221,12 @@ fn bake(
     context: &Context,
 ) -> Result<(Base, Baked), Error> {
     context.reporter.stage(&Stage::Merging(locked.arch));
-    let Some((base, packages)) = blobs.split_first() else {
-        return Err(Error::Interrupted);
+    let (start, packages) = match (&locked.base, blobs.split_first()) {
+        (None, _) => (None, blobs),
+        (Some(base), Some((blob, packages))) => (Some((base, blob)), packages),
+        (Some(_), None) => return Err(Error::Interrupted),
     };
-    let (mut bake, facts) = Bake::begin(locked.arch, &locked.base, base, context, "the lock")?;
+    let (mut bake, facts) = Bake::begin(locked.arch, start, recipe, context, "the lock")?;
     bake.apply(&locked.steps, packages)?;
     let world = world::combine(recipe, &local::entries(recipe, locked)?, &facts)?;
     let baked = bake.finish(recipe, &world)?;

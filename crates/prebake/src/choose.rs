@@ -51,9 +51,15 @@ impl Chooser<'_> {
     pub(crate) fn choose(&self) -> Result<LockedRootfs, Error> {
         let (recipe, arch, context) = (self.recipe, self.arch, self.context);
         context.reporter.stage(&Stage::Base(arch));
-        let (base, blob) = self.base()?;
-        let (mut bake, facts) = Bake::begin(arch, &base, &blob, context, "the index")?;
-        let chosen = self.packages(&facts, &base)?;
+        let start = if recipe.base.scratch {
+            None
+        } else {
+            Some(self.base()?)
+        };
+        let from = start.as_ref().map(|(base, blob)| (base, blob));
+        let (mut bake, facts) = Bake::begin(arch, from, recipe, context, "the index")?;
+        let base = start.map(|(base, _)| base);
+        let chosen = self.packages(&facts, base.as_ref())?;
         context.reporter.stage(&Stage::Merging(arch));
         bake.apply(&chosen.steps, &chosen.blobs)?;
         let world = world::combine(recipe, &chosen.locals, &facts)?;
@@ -85,7 +91,7 @@ impl Chooser<'_> {
         let pin = pin.map(|(_, sha256)| *sha256);
         let url = self.recipe.base_url(self.arch)?;
         // A release's base never changes under its URL, so the first lock's word stands.
-        let before = self.before.map(|before| &before.base);
+        let before = self.before.and_then(|before| before.base.as_ref());
         let before = before.filter(|before| before.url == url);
         let pin = pin.or_else(|| before.map(|before| before.sha256));
         if pin.is_none() {
@@ -106,7 +112,7 @@ impl Chooser<'_> {
     }
 
     /// Chooses and fetches the packages, from the indexes that fit how far the lock may move.
-    fn packages(&self, facts: &Base, base: &LockedBase) -> Result<Chosen, Error> {
+    fn packages(&self, facts: &Base, base: Option<&LockedBase>) -> Result<Chosen, Error> {
         let places = self.recipe.places(self.arch)?;
         world::check_tags(self.recipe, &places)?;
         self.check_names(facts)?;
@@ -119,7 +125,10 @@ impl Chooser<'_> {
         };
         let installed = Index::parse(facts.installed.clone());
         let installed = installed.map_err(|source| Error::IndexText {
-            url: format!("{}, lib/apk/db/installed", base.url),
+            url: format!(
+                "{}, lib/apk/db/installed",
+                base.map_or("nothing", |base| base.url.as_str())
+            ),
             source,
         })?;
         // Adding to a recipe must not move what it had: what is locked is held, among the locked

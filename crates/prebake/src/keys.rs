@@ -4,6 +4,7 @@ use std::path::Path;
 
 use prebake_apk::digest::Sha256;
 use prebake_apk::key::{Keyring, PublicKey};
+use prebake_rootfs::merge::NamedFile;
 
 use crate::error::Error;
 use crate::host_file;
@@ -94,14 +95,18 @@ pub fn is_alpine(fingerprint: &Sha256) -> bool {
     ALPINE_KEYS.iter().any(|(_, known)| *known == text)
 }
 
-/// Reads a key file that a recipe names; returns its file name, which signatures call it by, and
-/// the key.
-pub(crate) fn read_key_file(path: &Path) -> Result<(String, PublicKey), Error> {
-    let bytes = host_file::read(path, MAX_KEY_BYTES).map_err(|source| Error::ReadFile {
+fn read_bytes(path: &Path) -> Result<Vec<u8>, Error> {
+    host_file::read(path, MAX_KEY_BYTES).map_err(|source| Error::ReadFile {
         what: "the key",
         path: path.to_owned(),
         source,
-    })?;
+    })
+}
+
+/// Reads a key file that a recipe names; returns its file name, which signatures call it by, and
+/// the key.
+pub(crate) fn read_key_file(path: &Path) -> Result<(String, PublicKey), Error> {
+    let bytes = read_bytes(path)?;
     let key = PublicKey::from_pem(&bytes).map_err(|source| Error::Key {
         path: path.display().to_string(),
         source,
@@ -112,6 +117,21 @@ pub(crate) fn read_key_file(path: &Path) -> Result<(String, PublicKey), Error> {
         .to_string_lossy()
         .into_owned();
     Ok((name, key))
+}
+
+/// Returns the key files that a recipe names, by the names that signatures use: what a rootfs that
+/// starts from nothing has in `etc/apk/keys`.
+pub(crate) fn files(keys: &[TrustedKey]) -> Result<Vec<NamedFile>, Error> {
+    let mut files = Vec::new();
+    for key in keys {
+        if let TrustedKey::File { path, .. } = key {
+            // Read as a key first, so that what is none is said to be none.
+            let (name, _) = read_key_file(path)?;
+            files.push((name.into_bytes(), read_bytes(path)?));
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 /// Returns the keys that may sign the index of a repository which names `repository`: those of

@@ -36,8 +36,8 @@ pub struct LockedRootfs {
     pub release: Option<String>,
     /// The SHA-256 of the rootfs's uncompressed tar stream.
     pub identity: Sha256,
-    /// What it starts from.
-    pub base: LockedBase,
+    /// What it starts from; `None` where it starts from nothing.
+    pub base: Option<LockedBase>,
     /// The indexes that the packages were chosen from, in the repositories' order.
     pub indexes: Vec<LockedIndex>,
     /// What is done to the base, in apk's order.

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use prebake_apk::digest::Sha256;
 use prebake_apk::path::GuestPath;
+use prebake_apk::version::Dialect;
 
 use crate::arch::Arch;
 use crate::document::{At, DocumentError, Problem};
@@ -86,7 +87,13 @@ pub struct Recipe {
 /// What a rootfs starts from.
 #[derive(Clone, Debug)]
 pub struct Base {
-    /// The release, as in `3.21.3`; needed where `url` is not given.
+    /// Whether the rootfs starts from nothing, and what follows are its rules and keys alone.
+    pub scratch: bool,
+    /// Whose rules apply, instead of those of the apk that the base has; for a rootfs that starts
+    /// from nothing the newest's.
+    pub apk: Option<Dialect>,
+    /// The release, as in `3.21.3`; needed where `url` is not given. From nothing it only names the
+    /// branch of the default repositories.
     pub release: Option<At<String>>,
     /// A base tarball from elsewhere; may hold `{arch}` and `{release}`.
     pub url: Option<At<String>>,

@@ -5,6 +5,7 @@ use std::path::Path;
 use prebake::arch::Arch;
 use prebake::recipe::{LinkTarget, PrimaryGroup, Recipe};
 use prebake_apk::digest::Sha256;
+use prebake_apk::version::Dialect;
 
 const ALL: &str = r#"
 name = "n"
@@ -217,4 +218,45 @@ fn a_package_file_is_named_by_its_path() {
         format!("{packages}\n    {said}")
     });
     insta::assert_snapshot!(said.join("\n"));
+}
+
+const SCRATCH: &str = r#"
+name = "n"
+arch = "x86_64"
+packages = ["alpine-base"]
+
+[base]
+scratch = true
+release = "3.21.3"
+keys = ["keys/alpine.rsa.pub"]
+"#;
+
+#[test]
+fn a_rootfs_may_start_from_nothing() {
+    let recipe = parse(SCRATCH).unwrap();
+    assert!(recipe.base.scratch && recipe.base.apk.is_none());
+    let text = SCRATCH.replace("scratch = true", "scratch = true\napk = \"2.14\"");
+    assert_eq!(parse(&text).unwrap().base.apk, Some(Dialect::V2));
+    for (from, to, said) in [
+        (
+            "scratch = true",
+            "scratch = true\nurl = \"https://x/y\"",
+            "both `scratch` and `url`",
+        ),
+        (
+            "scratch = true",
+            "scratch = true\napk = \"2.12\"",
+            "known: `2.14`, `3.0`",
+        ),
+        ("release = \"3.21.3\"", "", "no repository"),
+        (
+            "keys = [\"keys/alpine.rsa.pub\"]",
+            "",
+            "nothing brings a key",
+        ),
+        ("scratch = true", "scrath = true", "did you mean `scratch`?"),
+    ] {
+        let error = parse(&SCRATCH.replacen(from, to, 1)).unwrap_err();
+        assert!(error.contains(said), "{error}");
+    }
 }

@@ -39,9 +39,10 @@ pub(super) fn write(lock: &Lock) -> String {
             string(&mut out, "release", release);
         }
         let _ = writeln!(out, "identity = \"{}\"", rootfs.identity);
-        let base = &rootfs.base;
-        out.push_str("\n[rootfs.base]\n");
-        blob(&mut out, &base.url, base.size, &base.sha256);
+        if let Some(base) = &rootfs.base {
+            out.push_str("\n[rootfs.base]\n");
+            blob(&mut out, &base.url, base.size, &base.sha256);
+        }
         for index in &rootfs.indexes {
             out.push_str("\n[[rootfs.index]]\n");
             if !index.description.is_empty() {
@@ -156,10 +157,12 @@ impl Reader<'_> {
             return None;
         };
         let base = table.table("base", "[rootfs.base]", BASE);
-        if base.is_none() {
-            self.problems.add(&table.span, "`base` is missing");
-        }
-        let base = self.base(&base?);
+        let base = match base {
+            Some(base) => Some(self.base(&base)?),
+            // It is not there where the rootfs starts from nothing.
+            None if table.has("base") => return None,
+            None => None,
+        };
         let indexes: Vec<_> = table
             .tables("index", "[[rootfs.index]]", INDEX)
             .iter()
@@ -174,7 +177,7 @@ impl Reader<'_> {
             arch: known,
             release: table.string("release").map(|release| release.value),
             identity: self.digest(table, "identity")?,
-            base: base?,
+            base,
             indexes: indexes.into_iter().collect::<Option<_>>()?,
             steps: steps.into_iter().collect::<Option<_>>()?,
         })
@@ -284,11 +287,11 @@ mod tests {
                 arch: Arch::X86_64,
                 release: Some("3.21.3".to_owned()),
                 identity: sha256,
-                base: LockedBase {
+                base: Some(LockedBase {
                     url: "file:///b".to_owned(),
                     size: 1,
                     sha256,
-                },
+                }),
                 indexes: vec![LockedIndex {
                     url: "file:///i".to_owned(),
                     description: "v3.21".to_owned(),
@@ -322,6 +325,17 @@ mod tests {
     fn what_is_written_is_read() {
         let lock = sample();
         let text = lock.to_text();
+        assert_eq!(Lock::parse(Path::new("prebake.lock"), &text).unwrap(), lock);
+    }
+
+    #[test]
+    fn what_starts_from_nothing_has_no_base() {
+        let mut lock = sample();
+        for rootfs in &mut lock.rootfs {
+            rootfs.base = None;
+        }
+        let text = lock.to_text();
+        assert!(!text.contains("[rootfs.base]"), "{text}");
         assert_eq!(Lock::parse(Path::new("prebake.lock"), &text).unwrap(), lock);
     }
 

@@ -2,6 +2,7 @@
 
 use prebake_apk::digest::Sha256;
 use prebake_apk::path::GuestPath;
+use prebake_apk::version::Dialect;
 use sha2::Digest as _;
 
 use super::{Etc, FileContent, LinkTarget, MAX_FILE_BYTES, PrimaryGroup, Recipe, TrustedKey};
@@ -147,7 +148,15 @@ impl Recipe {
         if let Some(release) = &self.base.release {
             fields.add("release", release.value.as_bytes());
         }
+        if let Some(dialect) = self.base.apk {
+            let version: &[u8] = match dialect {
+                Dialect::V2 => b"2.14",
+                Dialect::V3 => b"3.0",
+            };
+            fields.add("apk", version);
+        }
         match &self.base.url {
+            _ if self.base.scratch => fields.add("scratch", b""),
             Some(url) => fields.add("base", url.value.as_bytes()),
             None => fields.add(
                 "mirror",

@@ -1,13 +1,14 @@
 //! `[base]`: what the rootfs starts from.
 
 use prebake_apk::digest::Sha256;
+use prebake_apk::version::Dialect;
 
 use super::Reader;
 use crate::arch::Arch;
 use crate::document::{At, Table};
-use crate::recipe::Base;
+use crate::recipe::{Base, TrustedKey};
 
-const BASE: &[&str] = &["release", "url", "sha256", "keys"];
+const BASE: &[&str] = &["release", "url", "sha256", "keys", "scratch", "apk"];
 
 impl Reader<'_> {
     pub(super) fn base(&self, top: &Table<'_>, arches: &[Arch]) -> Option<Base> {
@@ -27,7 +28,12 @@ impl Reader<'_> {
         let url = table
             .string("url")
             .filter(|url| self.is_url(url) && self.is_template(url));
-        if !table.has("release") && !table.has("url") {
+        let scratch = table.flag("scratch")?;
+        let keys = self.keys(&table);
+        let apk = self.apk(&table);
+        if scratch {
+            self.scratch(top, &table, &keys);
+        } else if !table.has("release") && !table.has("url") {
             self.problems.add_with_hint(
                 &table.span,
                 "`[base]` has neither `release` nor `url`",
@@ -48,13 +54,62 @@ impl Reader<'_> {
                 }
             }
         }
-        let keys = self.keys(&table);
         Some(Base {
+            scratch,
+            apk,
             release,
             url,
             sha256,
             keys,
         })
+    }
+
+    /// Refuses what makes no sense where a rootfs starts from nothing.
+    fn scratch(&self, top: &Table<'_>, table: &Table<'_>, keys: &[TrustedKey]) {
+        for key in ["url", "sha256"] {
+            if table.has(key) {
+                let message = format!("both `scratch` and `{key}`");
+                self.problems.add(&table.key_span(key), message);
+            }
+        }
+        if !table.has("release") && !top.has("repository") {
+            self.problems.add_with_hint(
+                &table.span,
+                "no repository to start from nothing with",
+                "add [[repository]] with a `url`, or `release` to [base]",
+            );
+        }
+        if !keys
+            .iter()
+            .any(|key| matches!(key, TrustedKey::File { .. }))
+        {
+            self.problems.add_with_hint(
+                &table.span,
+                "nothing brings a key to check packages by",
+                "name the key files of the repositories: `keys = [\"keys/….rsa.pub\"]`",
+            );
+        } else if keys
+            .iter()
+            .any(|key| matches!(key, TrustedKey::Fingerprint(_)))
+        {
+            let message = "a fingerprint is of a key that a base brings, and there is none";
+            self.problems.add(&table.value_span("keys"), message);
+        }
+    }
+
+    /// Reads `apk`: whose rules apply; `None` for those of the base's own.
+    fn apk(&self, table: &Table<'_>) -> Option<Dialect> {
+        let version = table.string("apk")?;
+        match version.value.as_str() {
+            "2.14" => Some(Dialect::V2),
+            "3.0" => Some(Dialect::V3),
+            other => {
+                let message = format!("the rules of apk `{other}` are not known");
+                self.problems
+                    .add_with_hint(&version.span, message, "known: `2.14`, `3.0`");
+                None
+            }
+        }
     }
 
     pub(super) fn is_release(&self, release: &At<String>) -> bool {
