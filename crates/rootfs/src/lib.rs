@@ -49,10 +49,12 @@
 //! Nothing here touches a host's file system, clock or environment. The judge is the real apk
 //! 2.14.4 (`tests/differential.rs`, `tests/matrix.rs`).
 
+pub mod change;
 pub mod merge;
 pub mod tree;
 
 mod glob;
 
-pub use merge::{Merge, MergeError, Report};
-pub use tree::{Content, Node, NodeKind, SourceId, Tree};
+pub use change::{Attributes, Change, Made};
+pub use merge::{Call, Merge, MergeError, Report};
+pub use tree::{Content, Difference, Node, NodeKind, SourceId, Tree};

@@ -5,9 +5,14 @@
 //! data, [`Merge::end_package`], or [`Merge::remove_package`]; then [`Merge::add_file`]
 //! and the recipe's other changes;
 //! then [`Merge::finish`]. After an error the merge is of no more use.
+//!
+//! Whoever runs scripts asks [`Merge::script`] after `begin_package` and `end_package`, has
+//! [`Merge::begin_removal`] and [`Merge::end_removal`] instead of `remove_package`, and
+//! [`Merge::begin_triggers`] after the last change; each may make scripts due.
 
 mod added;
 mod base;
+mod change;
 mod commit;
 mod directories;
 mod error;
@@ -19,9 +24,10 @@ mod protect;
 mod remove;
 mod replaces;
 mod report;
+mod scripts;
 mod state;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prebake_apk::path::GuestPath;
 use prebake_apk::version::Dialect;
@@ -34,12 +40,14 @@ pub use error::MergeError;
 pub use package::NewPackage;
 pub use placed::ChangeError;
 pub use report::{Report, Script, Trigger};
+pub use scripts::Call;
 
 use directories::Touched;
 use owners::Names;
 use package::Pending;
 use protect::ProtectedPaths;
-use state::Database;
+use scripts::Queue;
+use state::{Database, PackageId};
 
 /// A root filesystem into which packages are being merged.
 #[derive(Clone, Debug)]
@@ -56,7 +64,15 @@ pub struct Merge {
     protected: ProtectedPaths,
     /// The directories that packages came to or left, in this merge.
     touched: BTreeMap<GuestPath, Touched>,
+    /// All directories that packages came to or left, also those that went away.
+    visited: BTreeSet<GuestPath>,
     current: Option<Pending>,
+    /// The package that is being removed.
+    leaving: Option<PackageId>,
+    /// The scripts that are due.
+    due: Queue,
+    /// Whether the triggers were due already.
+    triggered: bool,
     report: Report,
 }
 
@@ -77,7 +93,11 @@ impl Merge {
             groups: Names::default(),
             protected: ProtectedPaths::default(),
             touched: BTreeMap::new(),
+            visited: BTreeSet::new(),
             current: None,
+            leaving: None,
+            due: Queue::new(),
+            triggered: false,
             report: Report::default(),
         }
     }
@@ -116,9 +136,13 @@ impl Merge {
 
     /// Goes on to the next source and returns its number.
     fn next_source(&mut self) -> Result<SourceId, MergeError> {
-        if self.current.is_some() {
+        if self.current.is_some() || self.leaving.is_some() {
             return Err(MergeError::Order("a change begins within a package"));
         }
+        if self.triggered {
+            return Err(MergeError::Order("a change comes after the triggers"));
+        }
+        self.pass_over();
         let source = SourceId(self.place.source.0.saturating_add(1));
         if source >= SourceId::GENERATED {
             return Err(MergeError::Order("a change comes after the recipe's files"));
@@ -138,6 +162,7 @@ impl Merge {
 
     /// Goes on to the place of the next thing that no source has.
     fn generated_place(&mut self) -> Place {
+        self.pass_over();
         if self.place.source != SourceId::GENERATED {
             self.place = Place {
                 source: SourceId::GENERATED,

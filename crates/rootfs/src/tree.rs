@@ -1,5 +1,7 @@
 //! The tree: names, and the inodes that they are names of.
 
+mod difference;
+mod digest;
 mod dump;
 mod order;
 mod resolve;
@@ -11,6 +13,7 @@ use prebake_apk::digest::Sha1;
 use prebake_apk::entry::Device;
 use prebake_apk::path::GuestPath;
 
+pub use difference::Difference;
 pub use resolve::{MAX_LINKS, ResolveError};
 
 /// Where contents come from: 0 is the base, `n` the `n`-th change, be it a package that came or

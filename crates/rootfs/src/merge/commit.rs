@@ -2,6 +2,7 @@
 
 use prebake_apk::digest::Sha1;
 use prebake_apk::installed::{InstalledDirectory, InstalledFile, InstalledPackage};
+use prebake_apk::package::ScriptKind;
 use prebake_apk::path::GuestPath;
 use prebake_apk::scripts::PackageScripts;
 use prebake_apk::triggers::Trigger;
@@ -19,6 +20,8 @@ impl Merge {
     /// had goes away, and the database has it.
     pub fn end_package(&mut self) -> Result<(), MergeError> {
         let pending = self.current.take().ok_or(NOT_BEGUN)?;
+        self.pass_over();
+        let old_version = self.version(pending.old);
         let label = pending.stanza.label();
         let mut directories = Vec::with_capacity(pending.directories.len());
         for directory in pending.directories {
@@ -38,6 +41,11 @@ impl Merge {
             self.purge(old);
         }
         let stanza = pending.stanza;
+        let kind = match pending.old {
+            None => ScriptKind::PostInstall,
+            Some(_) => ScriptKind::PostUpgrade,
+        };
+        self.make_due(&stanza, old_version, &pending.scripts, kind);
         if !pending.triggers.is_empty() {
             self.database.triggers.push(Trigger {
                 identity: stanza.identity,

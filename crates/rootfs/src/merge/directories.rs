@@ -29,6 +29,7 @@ impl Merge {
         if path.is_root() {
             return;
         }
+        self.visited.insert(path.clone());
         let wanted = self.wanted(path);
         let real = self.tree.resolve(path).ok();
         let there = real.as_ref().and_then(|path| self.tree.get(path));

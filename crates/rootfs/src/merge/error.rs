@@ -1,6 +1,7 @@
 //! Why a merge cannot go on.
 
 use prebake_apk::installed::InstalledError;
+use prebake_apk::package::ScriptKind;
 use prebake_apk::path::GuestPath;
 use prebake_apk::scripts::ScriptsError;
 use prebake_apk::triggers::TriggersError;
@@ -124,6 +125,18 @@ pub enum MergeError {
         name: String,
         /// Where it was looked for.
         file: &'static str,
+    },
+    /// What a script is said to have changed does not fit the tree that it ran on.
+    #[error("{package}.{kind} cannot have changed {path} as recorded: {problem}")]
+    Change {
+        /// The package, `name-version`.
+        package: String,
+        /// Which of its scripts.
+        kind: ScriptKind,
+        /// What was to change.
+        path: GuestPath,
+        /// Why it cannot.
+        problem: &'static str,
     },
     /// The calls came in an order that makes no sense.
     #[error("{0}")]

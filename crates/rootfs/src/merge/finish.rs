@@ -1,27 +1,26 @@
 //! The end: directories get their modes, and the apk database its files.
 
-use std::collections::BTreeSet;
-
 use prebake_apk::digest::Sha1;
 use prebake_apk::installed::Installed;
-use prebake_apk::path::GuestPath;
 use prebake_apk::version::Dialect;
 use prebake_apk::{scripts, triggers, world};
 
 use super::base::guest;
-use super::report::{Report, Trigger};
+use super::report::Report;
 use super::{Merge, MergeError};
-use crate::glob;
 use crate::tree::{FileContent, Node, NodeKind, Tree};
 
 impl Merge {
     /// Ends the merge: writes the apk database with `world`, the dependencies that were asked
     /// for in any order, and `arch`, and returns the tree and what else there is to say.
     pub fn finish(mut self, world: &[Vec<u8>], arch: &str) -> Result<(Tree, Report), MergeError> {
-        if self.current.is_some() {
+        if self.current.is_some() || self.leaving.is_some() {
             return Err(MergeError::Order("the merge ends within a package"));
         }
-        self.find_triggers();
+        if !self.triggered {
+            self.begin_triggers()?;
+        }
+        self.pass_over();
         self.settle_directories();
         let database = std::mem::take(&mut self.database);
         let mut packages = Vec::new();
@@ -88,38 +87,5 @@ impl Merge {
         );
         self.put(name, node, place);
         Ok(())
-    }
-
-    /// Finds the triggers that apk would run: of every package, for the watched directories that
-    /// packages came to or left, and for all watched ones if the package itself is new.
-    fn find_triggers(&mut self) {
-        let mut triggers = Vec::new();
-        for installed in self.database.packages.values() {
-            let stanza = &installed.package.stanza;
-            let own = &mut self.database.triggers.iter();
-            let Some(trigger) = own.find(|trigger| trigger.identity == stanza.identity) else {
-                continue;
-            };
-            let patterns: Vec<_> = trigger.patterns.split(|byte| *byte == b' ').collect();
-            let directories: BTreeSet<GuestPath> = self
-                .database
-                .directories()
-                .filter(|path| installed.new || self.touched.contains_key(*path))
-                .filter(|path| {
-                    let absolute = [b"/", path.as_bytes()].concat();
-                    patterns
-                        .iter()
-                        .any(|pattern| glob::path_matches(pattern, &absolute))
-                })
-                .cloned()
-                .collect();
-            if !directories.is_empty() {
-                triggers.push(Trigger {
-                    package: stanza.label(),
-                    directories: directories.into_iter().collect(),
-                });
-            }
-        }
-        self.report.triggers = triggers;
     }
 }

@@ -13,7 +13,6 @@ use prebake_apk::version::Dialect;
 
 use super::base::node_kind;
 use super::replaces::{self, Verdict};
-use super::report::Script;
 use super::state::{Owned, PackageId};
 use super::{Merge, MergeError};
 use crate::tree::{FileContent, Node, NodeId, NodeKind, Place, SourceId};
@@ -127,16 +126,12 @@ impl Merge {
     pub fn begin_package(&mut self, package: NewPackage) -> Result<SourceId, MergeError> {
         let source = self.next_source()?;
         let old = self.database.find(&package.stanza.name);
-        let kinds = match old {
-            None => [ScriptKind::PreInstall, ScriptKind::PostInstall],
-            Some(_) => [ScriptKind::PreUpgrade, ScriptKind::PostUpgrade],
+        let kind = match old {
+            None => ScriptKind::PreInstall,
+            Some(_) => ScriptKind::PreUpgrade,
         };
-        for kind in kinds {
-            if package.scripts.iter().any(|(own, _)| *own == kind) {
-                let package = package.stanza.label();
-                self.report.scripts.push(Script { package, kind });
-            }
-        }
+        let version = self.version(old);
+        self.make_due(&package.stanza, version, &package.scripts, kind);
         self.current = Some(Pending {
             id: self.database.next_id(),
             stanza: package.stanza,
@@ -150,6 +145,11 @@ impl Merge {
         Ok(source)
     }
 
+    /// Returns an installed package's version.
+    pub(super) fn version(&self, id: Option<PackageId>) -> Option<Vec<u8>> {
+        Some(self.database.stanza(id?)?.version.clone())
+    }
+
     /// Takes an entry of the package that has begun, in the order of its data; `file` is a
     /// regular file's content.
     pub fn package_entry(
@@ -157,6 +157,7 @@ impl Merge {
         entry: Entry,
         file: Option<FileContent>,
     ) -> Result<(), MergeError> {
+        self.pass_over();
         let place = self.next_place();
         let mut pending = self.current.take().ok_or(NOT_BEGUN)?;
         let result = self.stage(&mut pending, entry, file, place);

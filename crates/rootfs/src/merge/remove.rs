@@ -7,32 +7,49 @@ use prebake_apk::path::GuestPath;
 use prebake_apk::version::Dialect;
 
 use super::commit::digest;
-use super::report::Script;
 use super::state::{PackageId, up};
 use super::{Merge, MergeError};
 use crate::tree::Node;
 
 impl Merge {
     /// Removes an installed package: its files but for changed protected ones, and the
-    /// directories that are empty then and of no other package.
+    /// directories that are empty then and of no other package. None of its scripts is run.
     pub fn remove_package(&mut self, name: &[u8]) -> Result<(), MergeError> {
+        self.begin_removal(name)?;
+        self.end_removal()
+    }
+
+    /// Begins to remove an installed package: nothing has gone yet, and its `pre-deinstall` is
+    /// due.
+    pub fn begin_removal(&mut self, name: &[u8]) -> Result<(), MergeError> {
         self.next_source()?;
         let id = self.database.find(name);
         let id = id.ok_or_else(|| MergeError::NotInstalled {
             name: String::from_utf8_lossy(name).into_owned(),
         })?;
-        if let Some(installed) = self.database.packages.get(&id) {
-            let package = installed.package.stanza.label();
-            for kind in [ScriptKind::PreDeinstall, ScriptKind::PostDeinstall] {
-                let scripts = installed.scripts.iter().flat_map(|own| &own.scripts);
-                if scripts.into_iter().any(|(own, _)| *own == kind) {
-                    let package = package.clone();
-                    self.report.scripts.push(Script { package, kind });
-                }
-            }
-        }
+        self.leaving = Some(id);
+        self.deinstall_due(id, ScriptKind::PreDeinstall);
+        Ok(())
+    }
+
+    /// Removes the package whose removal has begun; its `post-deinstall` is due.
+    pub fn end_removal(&mut self) -> Result<(), MergeError> {
+        let id = self.leaving.take();
+        let id = id.ok_or(MergeError::Order("no removal has begun"))?;
+        self.pass_over();
+        self.deinstall_due(id, ScriptKind::PostDeinstall);
         self.purge(id);
         Ok(())
+    }
+
+    fn deinstall_due(&mut self, id: PackageId, kind: ScriptKind) {
+        let Some(installed) = self.database.packages.get(&id) else {
+            return;
+        };
+        if let Some(own) = installed.scripts.clone() {
+            let stanza = installed.package.stanza.clone();
+            self.make_due(&stanza, None, &own.scripts, kind);
+        }
     }
 
     /// Takes a package out of the database, and out of the tree what is still its own.

@@ -7,6 +7,8 @@ use prebake_apk::path::GuestPath;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
+    /// The scripts and triggers that were run, in apk's order.
+    pub ran: Vec<Script>,
     /// The scripts that apk would have run and that were not, in apk's order.
     pub scripts: Vec<Script>,
     /// The triggers that apk would have run after them, in apk's order.
@@ -17,12 +19,12 @@ pub struct Report {
     pub warnings: Vec<String>,
 }
 
-/// A script that was not run.
+/// A script that was run, or was not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
     /// The package, `name-version`.
     pub package: String,
-    /// When it would have run.
+    /// Which of its scripts.
     pub kind: ScriptKind,
 }
 
