@@ -27,6 +27,8 @@ struct Frame {
 pub(crate) struct Order<'a, 's, 'u> {
     search: &'s mut Search<'a, 'u>,
     changes: Vec<Change>,
+    /// All packages, also those that stay.
+    walked: Vec<Source>,
     stack: Vec<Frame>,
     /// The packages of the base, in the order of its database.
     installed: Vec<PackageId>,
@@ -63,6 +65,7 @@ impl<'a, 's, 'u> Order<'a, 's, 'u> {
         Self {
             search,
             changes: Vec::new(),
+            walked: Vec::new(),
             stack: Vec::new(),
             installed,
             depends,
@@ -105,6 +108,7 @@ impl<'a, 's, 'u> Order<'a, 's, 'u> {
         Solution {
             packages: stays.into_iter().chain(comes).collect(),
             changes: self.changes,
+            order: self.walked,
             tags: self.search.tags().iter().map(ToString::to_string).collect(),
         }
     }
@@ -188,6 +192,8 @@ impl<'a, 's, 'u> Order<'a, 's, 'u> {
         let package = self.search.package(id);
         let universe = self.search.universe;
         let tag = self.search.tag_of(id);
+        let source = package.installed.map_or(package.source, Source::Installed);
+        self.walked.push(source);
         let old = self
             .search
             .providers(package.name)

@@ -54,6 +54,9 @@ pub struct Solution {
     /// What is there in the end: first what stays of the base, in the order of its installed
     /// database, then what comes, in the order of the changes.
     pub packages: Vec<Source>,
+    /// The same packages in the order in which apk goes through them when it runs triggers: from
+    /// each entry of the sorted world downwards, what stays among what comes.
+    pub order: Vec<Source>,
     /// The tags of the request's repositories, in the order in which they first occur.
     pub tags: Vec<String>,
 }
