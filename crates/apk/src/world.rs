@@ -19,6 +19,10 @@ pub fn to_text(dependencies: &[Vec<u8>]) -> Vec<u8> {
         sorted.push(dependency);
     }
     sorted.sort_by(|one, other| compare_names(name(one), name(other)));
+    if sorted.is_empty() {
+        // As `apk del` of all there is and `apk --initdb add` of nothing leave it.
+        return b"\n".to_vec();
+    }
     let mut text = Vec::new();
     for dependency in sorted {
         text.extend_from_slice(dependency);
@@ -44,5 +48,6 @@ mod tests {
         let world = parse(b"a_ B a>0 a-b !zz v");
         assert_eq!(to_text(&world), b"a>0\na-b\na_\nB\nv\n!zz\n");
         assert_eq!(to_text(&parse(b"A a a@t")), b"A\na@t\n");
+        assert_eq!(to_text(&[]), b"\n");
     }
 }
