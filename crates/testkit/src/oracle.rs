@@ -91,7 +91,8 @@ impl Add {
         self
     }
 
-    /// Runs the packages' scripts, in a chroot.
+    /// Runs the packages' scripts, in a chroot with `/proc` and a few devices: see
+    /// [`with_devices`].
     #[must_use]
     pub fn with_scripts(mut self) -> Self {
         self.scripts = true;
@@ -171,6 +172,10 @@ impl Oracle {
         }
         arguments.extend(add.more.iter().cloned());
         arguments.extend(add.packages.iter().cloned());
+        if add.scripts {
+            let mut command = with_devices(&self.program, &self.root());
+            return Outcome::of(self.told(&mut command, &arguments));
+        }
         self.run(&arguments)
     }
 
@@ -192,10 +197,12 @@ impl Oracle {
     ///
     /// If it cannot be started.
     pub fn run(&self, arguments: &[impl AsRef<str>]) -> Outcome {
-        let mut command = as_root(&self.program);
+        Outcome::of(self.told(&mut as_root(&self.program), arguments))
+    }
+
+    fn told<'c>(&self, command: &'c mut Command, arguments: &[impl AsRef<str>]) -> &'c mut Command {
         command.arg("--root").arg(self.root());
-        command.args(arguments.iter().map(AsRef::as_ref));
-        Outcome::of(&mut command)
+        command.args(arguments.iter().map(AsRef::as_ref))
     }
 
     /// Returns how apk orders two versions: `<`, `=`, `>`, or what else it says.
@@ -277,5 +284,38 @@ pub(crate) fn as_root(program: &Path) -> Command {
         command.args(["unshare", "--user", "--map-root-user", "--map-auto", "--"]);
     }
     command.arg(program);
+    command
+}
+
+/// Mounts what a script expects below the root `$1` and becomes the rest of its arguments.
+///
+/// In a bare chroot a script's `2>/dev/null` would make a regular file. What is mounted covers
+/// the root's own `dev` and `proc` and is gone with the mount namespace.
+const MOUNT: &str = r#"set -e
+root=$1
+shift
+if [ -d "$root/proc" ]; then mount -t proc proc "$root/proc"; fi
+if [ -d "$root/dev" ]; then
+    mount -t tmpfs -o mode=755 dev "$root/dev"
+    for name in null zero full random urandom; do
+        : > "$root/dev/$name"
+        mount --bind "/dev/$name" "$root/dev/$name"
+    done
+fi
+exec "$@""#;
+
+/// Returns what starts `program` as root, where the folder `root` has `/proc` and the devices
+/// `null`, `zero`, `full`, `random` and `urandom` until it ends, and no network is to be had.
+pub fn with_devices(program: &Path, root: &Path) -> Command {
+    let mut command = Command::new("timeout");
+    command.args(["--kill-after=5", PATIENCE, "unshare"]);
+    if !judge::is_root() {
+        command.args(["--user", "--map-root-user", "--map-auto"]);
+    }
+    command.args(["--mount", "--net", "--pid", "--fork", "--kill-child", "--"]);
+    command
+        .args(["sh", "-c", MOUNT, "sh"])
+        .arg(root)
+        .arg(program);
     command
 }
