@@ -1,6 +1,7 @@
 //! Merging packages into a base by apk's rules.
 //!
-//! The calls, in order: [`Merge::base_entry`] for each entry of the base, [`Merge::base_done`];
+//! The calls, in order: [`Merge::base_entry`] for each entry of the base, [`Merge::base_done`]
+//! (or [`Merge::scratch`] and no base);
 //! for each change [`Merge::begin_package`], [`Merge::package_entry`] for each entry of its
 //! data, [`Merge::end_package`], or [`Merge::remove_package`]; then [`Merge::add_file`]
 //! and the recipe's other changes;
@@ -24,6 +25,7 @@ mod protect;
 mod remove;
 mod replaces;
 mod report;
+mod scratch;
 mod scripts;
 mod state;
 
@@ -66,6 +68,8 @@ pub struct Merge {
     touched: BTreeMap<GuestPath, Touched>,
     /// All directories that packages came to or left, also those that went away.
     visited: BTreeSet<GuestPath>,
+    /// What apk makes without a time of its own, so that it gets the last epoch's.
+    made: Vec<NodeId>,
     current: Option<Pending>,
     /// The package that is being removed.
     leaving: Option<PackageId>,
@@ -94,6 +98,7 @@ impl Merge {
             protected: ProtectedPaths::default(),
             touched: BTreeMap::new(),
             visited: BTreeSet::new(),
+            made: Vec::new(),
             current: None,
             leaving: None,
             due: Queue::new(),
@@ -160,8 +165,12 @@ impl Merge {
         self.place
     }
 
-    /// Goes on to the place of the next thing that no source has.
+    /// Goes on to the place of the next thing that no source has: it comes after all packages,
+    /// their scripts and triggers.
     fn generated_place(&mut self) -> Place {
+        if !self.triggered && self.current.is_none() && self.leaving.is_none() {
+            self.make_triggers_due();
+        }
         self.pass_over();
         if self.place.source != SourceId::GENERATED {
             self.place = Place {

@@ -16,6 +16,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use oracle::bench::{Bench, Refusal};
 
+const BASE_3_19: &str = "alpine/v3.19/releases/x86_64/alpine-minirootfs-3.19.4-x86_64.tar.gz";
+
 /// Has both add packages, without scripts.
 fn add(bench: &Bench, packages: &[&str]) -> Result<usize, Refusal> {
     bench.run(&[&["add", "--no-scripts"], packages].concat())
@@ -38,8 +40,7 @@ fn the_recipe_on_3_20() {
 }
 
 fn on_3_19(shared: &Path, repository: &Path) -> Bench {
-    let base = "alpine/v3.19/releases/x86_64/alpine-minirootfs-3.19.4-x86_64.tar.gz";
-    Bench::new(&shared.join(base), "x86_64", repository, None)
+    Bench::new(&shared.join(BASE_3_19), "x86_64", repository, None)
 }
 
 #[test]
@@ -70,6 +71,39 @@ fn openssh_on_3_13_for_arm() {
 }
 
 #[test]
+fn from_nothing() {
+    let Some(shared) = oracle::shared() else {
+        return;
+    };
+    let alpine = shared.join("alpine");
+    let nothing = Path::new("");
+    let temp = tempfile::tempdir().unwrap();
+    let keys = |base: &str| {
+        let root = temp.path().join(base.rsplit('/').next().unwrap());
+        oracle::root::unpack(&alpine.join(base), &root);
+        root.join("etc/apk/keys")
+    };
+    let arm = keys("v3.13/releases/aarch64/alpine-minirootfs-3.13.12-aarch64.tar.gz");
+    let bench = Bench::new(nothing, "aarch64", &alpine.join("v3.13/main"), Some(&arm));
+    assert_eq!(add(&bench, &[]).unwrap(), 30);
+    let count = add(&bench, &["alpine-base"]).unwrap();
+    assert!(count > 450, "{count}");
+    let count = add(&bench, &["alpine-base", "openssh", "tzdata"]).unwrap();
+    assert!(count > 1000, "{count}");
+
+    let x86 = keys("v3.19/releases/x86_64/alpine-minirootfs-3.19.4-x86_64.tar.gz");
+    let bench = Bench::new(nothing, "x86_64", &alpine.join("v3.19/main"), Some(&x86));
+    for world in [
+        &["jq"][..],
+        &["alpine-keys", "libc-utils"],
+        &["alpine-baselayout-data"],
+    ] {
+        let count = add(&bench, world).unwrap();
+        assert!(count > 35, "{world:?}: {count}");
+    }
+}
+
+#[test]
 fn the_scripts_that_apk_would_run() {
     let Some(shared) = oracle::shared() else {
         return;
@@ -93,6 +127,39 @@ fn the_scripts_that_apk_would_run() {
     ] {
         let ran = bench.run(&[&["add"], world].concat()).unwrap();
         assert_eq!(ran, count, "{world:?}");
+    }
+}
+
+#[test]
+fn packages_with_scripts_that_are_run() {
+    let Some(shared) = oracle::shared() else {
+        return;
+    };
+    let mirror = tempfile::tempdir().unwrap();
+    small_3_19(&shared, mirror.path());
+    let base = shared.join(BASE_3_19);
+    let mut bench = Bench::with_contents(&base, "x86_64", mirror.path(), None, &[]);
+    bench.options = vec!["--allow-untrusted"];
+    // All that leave something behind by a script, alone and together, and some that do not.
+    for world in [
+        &["jq"][..],
+        &["ca-certificates"],
+        &["libcurl"],
+        &["dhcpcd", "git"],
+        &["doas", "coreutils"],
+        &["tiny-cloud-alpine"],
+        &[
+            "tiny-cloud-nocloud",
+            "eudev",
+            "ca-certificates",
+            "openrc",
+            "openssh",
+        ],
+    ] {
+        let begun = std::time::Instant::now();
+        let ran = bench.run_scripts(&[&["add"], world].concat()).unwrap();
+        println!("{world:?}: {ran:?} {:?}", begun.elapsed());
+        assert!(!ran.is_empty(), "{world:?}");
     }
 }
 

@@ -9,6 +9,7 @@
 )]
 
 mod oracle;
+mod scripts;
 
 use oracle::bench::Bench;
 use prebake_testkit::base::BaseBuilder;

@@ -4,6 +4,10 @@
 //! has, in this run of apk whatever comes. One that packages had before keeps what it has if that
 //! is not what they gave it. Every other gets what its packages together give it: of those with
 //! the lowest owner and then the lowest group, the bits that all of them set.
+//!
+//! That is done once, after the last package and before the triggers. Until then a new directory
+//! is root's and has the mode that the package which made it wants, without set-id bits; scripts
+//! of packages see that, and what they make of it does not last. What a trigger makes of it does.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +19,9 @@ use super::state::PackageId;
 use super::{Merge, MergeError};
 use crate::tree::{Node, NodeKind, Place};
 
+/// The bits of a mode that mkdir(2) of Linux sets.
+const MADE_MODE: u32 = 0o1777;
+
 /// What is known of a directory that a package came to or left.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Touched {
@@ -25,11 +32,11 @@ pub(super) struct Touched {
 impl Merge {
     /// Notes that a package is about to come to or to leave a directory. One that is not there is
     /// made, if a package comes; what is in its place otherwise stays.
-    pub(super) fn touch(&mut self, path: &GuestPath, make: Option<(i64, Place)>) {
+    pub(super) fn touch(&mut self, path: &GuestPath, make: Option<(u32, i64, Place)>) {
+        self.visited.insert(path.clone());
         if path.is_root() {
             return;
         }
-        self.visited.insert(path.clone());
         let wanted = self.wanted(path);
         let real = self.tree.resolve(path).ok();
         let there = real.as_ref().and_then(|path| self.tree.get(path));
@@ -37,7 +44,11 @@ impl Merge {
             node.is_directory() && (node.mode, node.uid, node.gid) == (acl.mode, acl.uid, acl.gid)
         });
         let mut follows = same;
-        if let (None, Some((mtime, place))) = (there, make) {
+        // What a script removed after it was made, apk does not make again: the next file in it
+        // is an error.
+        if let (None, Some((mode, mtime, place))) = (there, make)
+            && !self.touched.contains_key(path)
+        {
             // As mkdir has it: not over a link that leads nowhere, not where the parent is none.
             let name = self.tree.real_name(path);
             if let Ok(name) = name.map_err(MergeError::from)
@@ -45,7 +56,7 @@ impl Merge {
             {
                 self.put(
                     name,
-                    Node::new(NodeKind::Directory, 0o755, mtime, place),
+                    Node::new(NodeKind::Directory, mode & MADE_MODE, mtime, place),
                     place,
                 );
                 follows = true;

@@ -101,6 +101,12 @@ pub enum MergeError {
     /// A path of the base or the recipe leads nowhere.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
+    /// A key has a name that no file can have.
+    #[error("a key cannot have the name `{name}` in /etc/apk/keys")]
+    KeyName {
+        /// The name.
+        name: String,
+    },
     /// The base's database of packages cannot be read.
     #[error("the base's lib/apk/db/installed cannot be read")]
     Installed(#[source] InstalledError),

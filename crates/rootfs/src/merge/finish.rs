@@ -18,10 +18,10 @@ impl Merge {
             return Err(MergeError::Order("the merge ends within a package"));
         }
         if !self.triggered {
-            self.begin_triggers()?;
+            self.begin_triggers(&[])?;
         }
         self.pass_over();
-        self.settle_directories();
+        self.date_made();
         let database = std::mem::take(&mut self.database);
         let mut packages = Vec::new();
         let mut kept_scripts = Vec::new();

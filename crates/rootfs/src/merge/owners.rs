@@ -1,8 +1,9 @@
 //! Owners by name, through the root filesystem's own `passwd` and `group`.
 //!
 //! apk looks a name up when it first meets it, in the file as it is then, and remembers what it
-//! found or that it found nothing (measured on 2.14.4: a package's `passwd` counts for the names
-//! that first come in the packages after it).
+//! found or that it found nothing, until it runs a script (measured on 2.14.4: a package's `passwd`
+//! counts for the names that first come in the packages after it, a user of its `pre-install`
+//! for its own files).
 
 use std::collections::HashMap;
 
@@ -55,7 +56,7 @@ impl NameFile {
 impl Merge {
     /// Forgets which names were looked up, so that each is looked up anew, as is needed after a
     /// script ran that may have added users or groups.
-    pub fn forget_owners(&mut self) {
+    pub(super) fn forget_owners(&mut self) {
         self.users = Names::default();
         self.groups = Names::default();
     }

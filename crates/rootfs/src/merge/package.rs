@@ -184,7 +184,7 @@ impl Merge {
             xattrs: Acl::xattr_digest(&entry.xattrs),
         };
         if entry.kind == EntryKind::Directory {
-            self.touch(&entry.path, Some((entry.mtime, place)));
+            self.touch(&entry.path, Some((entry.mode, entry.mtime, place)));
             self.database.add_directory(&entry.path, pending.id, acl);
             let index = pending.directory(&entry.path);
             if let Some(directory) = pending.directories.get_mut(index) {
@@ -214,6 +214,9 @@ impl Merge {
         };
         self.database.own(entry.path.clone(), owned);
         let name = name.to_vec();
+        if parent.is_root() {
+            self.touch(&parent, None);
+        }
         let index = pending.directory(&parent);
         if let Some(directory) = pending.directories.get_mut(index) {
             directory.files.push(PendingFile {

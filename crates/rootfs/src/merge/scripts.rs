@@ -11,14 +11,18 @@
 //! - `pre-install`, the package's data, `post-install`, then the next package; `pre-upgrade` and
 //!   `post-upgrade` of the new version in their place when a version of it is there, an older, a
 //!   newer or the same; none of the old version's. `pre-deinstall` and `post-deinstall` around a
-//!   removal. Triggers after all changes, in the order in which the packages stand in the
-//!   database.
+//!   removal. Triggers after all changes, in the order in which apk goes through the packages of
+//!   its solution: from each entry of the sorted world downwards, what stays among what comes.
 //! - The argument is the version; the new and the old version for an upgrade. A trigger is told
-//!   the watched directories, in the order of a hash table; here they are sorted.
+//!   the watched directories, each once, those that went away in this run too, in the order of a
+//!   hash table; here they are sorted.
 //! - The program is `lib/apk/exec/<name>-<version>.<kind>`, in the root as working directory,
-//!   mode 0755, gone when it ended. The environment holds `PATH` alone, the umask is 022.
+//!   mode 0755, gone when it ended. The environment holds `PATH` alone, the umask is 022, standard
+//!   input is empty, and SIGPIPE is ignored. apk mounts `/proc` if it is not there.
 //! - `installed`, `triggers`, `scripts.tar` and `world` are the old ones while any script runs,
 //!   the triggers included: apk writes them last.
+//! - A script that fails is an error that apk counts and goes on after: the package is there, its
+//!   other scripts are run, and the database has `f:s` for it. A bake should not go on.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -32,6 +36,7 @@ use super::report::{Script, Trigger};
 use super::{Merge, MergeError};
 use crate::change::Change;
 use crate::glob;
+use crate::tree::NodeKind;
 
 /// Where apk puts a script to run it.
 const EXEC: &str = "lib/apk/exec";
@@ -49,7 +54,8 @@ pub struct Call {
     /// The program.
     pub bytes: Arc<[u8]>,
     /// Where it is while it runs, and nowhere before and after. It is called by this name without
-    /// a `/` before it, in the root as working directory.
+    /// a `/` before it, in the root as working directory. A directory for it that is not there is
+    /// made for the script, with mode 0700, and stays.
     pub path: GuestPath,
     /// Its arguments, its own name not among them.
     pub arguments: Vec<Vec<u8>>,
@@ -61,6 +67,8 @@ pub struct Call {
 #[derive(Clone, Debug)]
 pub(super) struct Due {
     call: Call,
+    /// The package's name.
+    name: Vec<u8>,
     /// What a trigger is told of.
     directories: Vec<GuestPath>,
 }
@@ -94,6 +102,11 @@ impl Merge {
                     problem,
                 })?;
         }
+        // apk makes the directory that it runs scripts from, and leaves it there.
+        if self.tree.follow(&guest(EXEC.as_bytes())).is_none() {
+            self.make_node(guest(EXEC.as_bytes()), NodeKind::Directory, 0o700)?;
+        }
+        self.forget_owners();
         self.report.ran.push(Script { package, kind });
         Ok(())
     }
@@ -125,28 +138,37 @@ impl Merge {
 
     /// Ends the changes: the triggers are due, those of every package, for the watched
     /// directories that packages came to or left, and for all watched ones if the package itself
-    /// is new.
+    /// is new. They come in the order in which `order` names their packages, those that it does not
+    /// name in the order of the database behind them.
     ///
-    /// [`Merge::finish`] does it if it was not done, and runs none.
+    /// [`Merge::finish`] and [`Merge::add_file`] do it if it was not done, and run none.
     ///
     /// # Errors
     ///
     /// If a package has begun and not ended, or the triggers were due before.
-    pub fn begin_triggers(&mut self) -> Result<(), MergeError> {
+    pub fn begin_triggers(&mut self, order: &[Vec<u8>]) -> Result<(), MergeError> {
         if self.current.is_some() || self.leaving.is_some() {
             return Err(MergeError::Order("the triggers come within a package"));
         }
         if self.triggered {
             return Err(MergeError::Order("the triggers came before"));
         }
+        self.make_triggers_due();
+        let place = |due: &Due| order.iter().position(|name| *name == due.name);
+        let due = self.due.make_contiguous();
+        due.sort_by_key(|due| place(due).unwrap_or(order.len()));
+        Ok(())
+    }
+
+    /// Ends the changes.
+    pub(super) fn make_triggers_due(&mut self) {
         self.pass_over();
         self.triggered = true;
+        self.settle_directories();
         // A directory that went away in this run of apk is still one that a trigger is told of.
-        let known: BTreeSet<&GuestPath> = self
-            .database
-            .directories()
-            .chain(self.visited.iter())
-            .collect();
+        let root = GuestPath::root();
+        let mut known: BTreeSet<&GuestPath> = self.database.directories().collect();
+        known.extend(self.visited.iter().chain([&root]));
         let mut due = Queue::new();
         for installed in self.database.packages.values() {
             let stanza = &installed.package.stanza;
@@ -170,11 +192,15 @@ impl Merge {
             if let (false, Some((kind, bytes))) = (directories.is_empty(), script) {
                 let arguments = directories.iter().map(absolute).collect();
                 let call = call(stanza, *kind, Arc::clone(bytes), arguments);
-                due.push_back(Due { call, directories });
+                let name = stanza.name.clone();
+                due.push_back(Due {
+                    call,
+                    name,
+                    directories,
+                });
             }
         }
         self.due = due;
-        Ok(())
     }
 
     /// Makes the script of that kind due, if there is one among `scripts`.
@@ -191,8 +217,11 @@ impl Merge {
         let mut arguments = vec![stanza.version.clone()];
         arguments.extend(old_version);
         let call = call(stanza, kind, Arc::clone(bytes), arguments);
-        let directories = Vec::new();
-        self.due.push_back(Due { call, directories });
+        self.due.push_back(Due {
+            call,
+            name: stanza.name.clone(),
+            directories: Vec::new(),
+        });
     }
 }
 

@@ -58,15 +58,14 @@ impl Tree {
                 continue;
             }
             entered.extend(path.parent());
-            match there.get(&id) {
-                Some(first) => steps.push(Difference::Link(path, first)),
-                None => {
-                    there.insert(id, path);
-                    steps.push(Difference::Make(path, node));
-                    if node.is_directory() {
-                        entered.insert(path.clone());
-                    }
-                }
+            if let Some(first) = there.get(&id) {
+                steps.push(Difference::Link(path, first));
+                continue;
+            }
+            there.insert(id, path);
+            steps.push(Difference::Make(path, node));
+            if node.is_directory() {
+                entered.insert(path.clone());
             }
         }
         // A directory's own time comes last, for making what is in it changes it.

@@ -4,6 +4,7 @@
 pub(crate) mod bench;
 pub(crate) mod ours;
 pub(crate) mod root;
+pub(crate) mod stage;
 
 use std::path::{Path, PathBuf};
 

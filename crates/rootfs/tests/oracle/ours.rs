@@ -9,6 +9,7 @@ use prebake_apk::entry::{Entry, EntryKind};
 use prebake_apk::installed::Stanza;
 use prebake_apk::package::Package;
 use prebake_apk::tar;
+use prebake_apk::version::Dialect;
 use prebake_rootfs::merge::NewPackage;
 use prebake_rootfs::tree::FileContent;
 use prebake_rootfs::{Content, Merge, MergeError, NodeKind, SourceId, Tree};
@@ -24,12 +25,14 @@ pub(crate) const EPOCH: i64 = 1_234_567_890;
 /// Where packages are, with the index that tells of them.
 pub(crate) struct Repository {
     folder: std::path::PathBuf,
+    /// Whether contents are held, so that scripts can be run on them.
+    held: bool,
     stanzas: HashMap<String, Stanza>,
 }
 
 impl Repository {
     /// Opens `folder`, which holds an index and the packages of one architecture.
-    pub(crate) fn open(folder: &Path) -> Self {
+    pub(crate) fn open(folder: &Path, held: bool) -> Self {
         let output = Command::new("tar")
             .args(["-xzOf"])
             .arg(folder.join("APKINDEX.tar.gz"))
@@ -44,13 +47,27 @@ impl Repository {
         });
         Self {
             folder: folder.to_owned(),
+            held,
             stanzas: stanzas.collect(),
         }
     }
 }
 
-/// Returns the merge of a base's archive, compressed or not.
-pub(crate) fn base(archive: &Path) -> Merge {
+/// Returns the merge that begins with nothing but keys.
+pub(crate) fn nothing(arch: &str, keys: &Path) -> Merge {
+    let keys: Vec<_> = fs_err::read_dir(keys)
+        .unwrap()
+        .map(|key| {
+            let key = key.unwrap();
+            let name = key.file_name().into_encoded_bytes();
+            (name, fs_err::read(key.path()).unwrap())
+        })
+        .collect();
+    Merge::scratch(EPOCH, Dialect::V2, arch, &keys).unwrap()
+}
+
+/// Returns the merge of a base's archive, compressed or not; all its contents are held if `held`.
+pub(crate) fn base(archive: &Path, held: bool) -> Merge {
     let bytes = fs_err::read(archive).unwrap();
     let mut plain = Vec::new();
     if bytes.starts_with(&[0x1f, 0x8b]) {
@@ -67,7 +84,7 @@ pub(crate) fn base(archive: &Path) -> Merge {
         reader.read_to_end(&mut content).unwrap();
         let file = (entry.kind == EntryKind::File).then(|| {
             let mut file = FileContent::inline(content);
-            if !Merge::wants_inline(&entry.path) {
+            if !held && !Merge::wants_inline(&entry.path) {
                 file.content = handle(0, &entry);
             }
             file
@@ -85,21 +102,33 @@ fn handle(source: u32, entry: &Entry) -> Content {
     }
 }
 
+/// Runs what is due of a merge.
+pub(crate) type Run<'r> = &'r mut dyn FnMut(&mut Merge) -> Result<(), MergeError>;
+
 /// Does to `merge` what apk said it did.
 pub(crate) fn apply(
     merge: &mut Merge,
     repository: &Repository,
     changes: &[Change],
+    order: &[Vec<u8>],
+    run: Run<'_>,
 ) -> Result<(), MergeError> {
     for (source, change) in (1..).zip(changes) {
         match change {
-            Change::Remove(name) => merge.remove_package(name.as_bytes())?,
+            Change::Remove(name) => {
+                merge.begin_removal(name.as_bytes())?;
+                run(merge)?;
+                merge.end_removal()?;
+            }
             Change::Install(label, tag) => {
-                install(merge, repository, source, label, tag.as_deref())?;
+                install(merge, repository, source, label, tag.as_deref(), run)?;
+                merge.end_package()?;
             }
         }
+        run(merge)?;
     }
-    Ok(())
+    merge.begin_triggers(order)?;
+    run(merge)
 }
 
 fn install(
@@ -108,16 +137,18 @@ fn install(
     source: u32,
     label: &str,
     tag: Option<&str>,
+    run: Run<'_>,
 ) -> Result<(), MergeError> {
     let file = fs_err::File::open(repository.folder.join(format!("{label}.apk"))).unwrap();
     let package = Package::open(BufReader::with_capacity(1 << 16, file)).unwrap();
     let mut stanza = repository.stanzas[label].clone();
     stanza.repository_tag = tag.map(|tag| tag.as_bytes().to_vec());
     merge.begin_package(NewPackage::new(stanza, package.info(), package.scripts()))?;
+    run(merge)?;
     let mut data = package.into_data();
     while let Some(entry) = data.next().unwrap() {
         let file = match (&entry.kind, entry.checksum) {
-            (EntryKind::File, Some(_)) if Merge::wants_inline(&entry.path) => {
+            (EntryKind::File, Some(_)) if repository.held || Merge::wants_inline(&entry.path) => {
                 let mut content = Vec::new();
                 data.read_to_end(&mut content).unwrap();
                 Some(FileContent::inline(content))
@@ -131,7 +162,7 @@ fn install(
         };
         merge.package_entry(entry, file)?;
     }
-    merge.end_package()
+    Ok(())
 }
 
 /// Returns a tree as [`super::root::Root::lines`] has a folder.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use prebake_testkit::oracle::with_devices;
+
 use super::ours::Lines;
 
 /// What tells a file from another, a line a name: `path type mode uid:gid mtime …`, as
@@ -67,10 +69,27 @@ pub(crate) struct Outcome {
     pub(crate) output: String,
 }
 
+impl Outcome {
+    /// Returns the names of the packages whose triggers were run. Which packages apk goes through
+    /// in which order is the solver's to know.
+    pub(crate) fn triggered(&self) -> Vec<Vec<u8>> {
+        let labels = self.executed.iter();
+        let labels = labels.filter_map(|script| script.strip_suffix(".trigger"));
+        // The version is what is behind the second dash from the end.
+        let names = labels.filter_map(|label| label.rsplit_once('-')?.0.rsplit_once('-'));
+        names.map(|(name, _)| name.as_bytes().to_vec()).collect()
+    }
+}
+
 impl Root {
     /// Runs apk with these arguments.
     pub(crate) fn apk(&self, arguments: &[&str]) -> Outcome {
-        let output = Command::new(&self.oracle)
+        let mut command = if arguments.contains(&"--no-scripts") {
+            Command::new(&self.oracle)
+        } else {
+            with_devices(&self.oracle, &self.path)
+        };
+        let output = command
             .arg("--root")
             .arg(&self.path)
             .args(["--arch", &self.arch, "--no-network", "--keys-dir"])
@@ -157,6 +176,19 @@ pub(crate) fn unpack(archive: &Path, into: &Path) {
         .arg(archive)
         .arg("-C")
         .arg(into)
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+/// Archives a folder with the host's tar.
+pub(crate) fn pack(folder: &Path, archive: &Path) {
+    let status = Command::new("tar")
+        .args(["--numeric-owner", "--xattrs", "--xattrs-include=*", "-cpf"])
+        .arg(archive)
+        .arg("-C")
+        .arg(folder)
+        .arg(".")
         .status()
         .unwrap();
     assert!(status.success());
