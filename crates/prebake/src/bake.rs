@@ -74,7 +74,9 @@ impl<'c> Bake<'c> {
         } else {
             let mut nothing = Base::default();
             nothing.keys = keys::files(&recipe.base.keys)?;
-            // What `apk --initdb add` makes first of all is still to be made here.
+            let dialect = recipe.base.apk.unwrap_or_else(|| world::dialect(&nothing));
+            let merge = Merge::scratch(0, dialect, arch.name(), &nothing.keys);
+            bake.merge = merge.map_err(|source| Error::Merge { arch, source })?;
             nothing
         };
         let dialect = recipe.base.apk.unwrap_or_else(|| world::dialect(&base));
