@@ -288,6 +288,13 @@ resolv = { nameservers = ["1.1.1.1", "::1"], search = ["example.com"] }
         );
     }
     assert!(!built.stderr.contains("modprobe"), "{}", built.stderr);
+    // It is as it was baked; on its own it is not what its database says.
+    let said = kitchen.run(&["verify", OUTPUT]);
+    said.expect(0);
+    fs_err::remove_file(kitchen.path("prebake.lock")).expect("it is there");
+    let alone = kitchen.run(&["verify", OUTPUT]);
+    assert_ne!(alone.code, Some(0), "{}", alone.stdout);
+    assert!(format!("{}{}", alone.stdout, alone.stderr).contains("/usr/bin/iconv of musl-utils"));
     let Some(ours) = Oracle::on_base(test, &kitchen.path(OUTPUT)) else {
         return;
     };

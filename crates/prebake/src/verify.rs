@@ -18,7 +18,8 @@ use crate::rootfs_file::RootfsFile;
 pub struct Verification {
     /// What does not fit. Empty for a rootfs in which everything does.
     pub findings: Vec<Finding>,
-    /// What differs and may: files of `/etc` that a recipe or a script changed.
+    /// What differs and may: files of `/etc` that a recipe or a script changed, and in a rootfs with
+    /// the lock's identity whatever the recipe takes away or replaces.
     pub notes: Vec<Finding>,
     /// How many files of packages were held against the database.
     pub files: usize,
@@ -160,7 +161,9 @@ pub fn verify(rootfs: &RootfsFile, lock: Option<&Lock>) -> Verification {
             }),
         }
     }
-    against_database(rootfs, &mut verification);
+    let locked = lock.and_then(|lock| lock.rootfs(arch?));
+    let as_locked = locked.is_some_and(|locked| locked.identity == rootfs.identity);
+    against_database(rootfs, as_locked, &mut verification);
     verification
 }
 
@@ -198,14 +201,15 @@ fn against_lock(rootfs: &RootfsFile, locked: &LockedRootfs, findings: &mut Vec<F
     }
 }
 
-fn against_database(rootfs: &RootfsFile, verification: &mut Verification) {
+fn against_database(rootfs: &RootfsFile, as_locked: bool, verification: &mut Verification) {
     for package in &rootfs.installed.packages {
         for (path, acl, checksum) in files(package) {
             verification.files += 1;
             let problem = file_problem(&rootfs.tree, &path, acl, checksum);
             if let Some(problem) = problem {
-                // apk itself leaves changed files of /etc alone: they are the administrator's.
-                let may = path.as_bytes().starts_with(b"etc/");
+                // apk itself leaves changed files of /etc alone: they are the administrator's. And
+                // what is to the last byte as it was baked is as the recipe wants it.
+                let may = as_locked || path.as_bytes().starts_with(b"etc/");
                 let package = package.stanza.label();
                 let finding = Finding::File {
                     path,

@@ -46,7 +46,9 @@ pub(crate) fn run(arguments: &VerifyArguments, global: &Global) -> Result<u8, Er
         ));
         if !global.quiet {
             for note in &found.notes {
-                output::notice(&format!("note: {note}, as a file of /etc may"));
+                output::notice(&format!(
+                    "note: {note}, which is the recipe's or a script's to say"
+                ));
             }
             if !found.locked {
                 output::notice("note: there was no lock to hold it against");
