@@ -6,11 +6,13 @@
 //! mode 2755. The day here is that of the newest input. The copies `passwd-` and their like, which
 //! BusyBox leaves behind, are not made.
 
+mod ids;
 mod lines;
 
 use prebake_apk::path::GuestPath;
 use prebake_rootfs::merge::Owner;
 
+use self::ids::same;
 use self::lines::Lines;
 use super::near::names_in;
 use super::{Customise, guest};
@@ -274,94 +276,5 @@ impl Customise<'_> {
             }
         }
         Ok(())
-    }
-
-    fn different(
-        &self,
-        at: &std::ops::Range<usize>,
-        name: &str,
-        (what, wanted, found): (&str, &str, &str),
-        file: &str,
-    ) -> Error {
-        let message = format!(
-            "`{name}` has the {what} {wanted} in the recipe, but {found} in the rootfs's {file}"
-        );
-        let hint = format!(
-            "the base or a package brings `{name}`: leave `{what}` out, or take another name"
-        );
-        self.problem(at, message, Some(hint))
-    }
-
-    fn no_id(&self, accounts: &Accounts, key: &str, name: &At<String>, from: u32) -> Error {
-        let message = format!(
-            "`{key}` is missing: the base and the packages have no `{}`",
-            name.value
-        );
-        let free = self.free(accounts, from);
-        let hint = format!("`{key} = {free}` is free; a number that stands here never changes");
-        self.problem(&name.span, message, Some(hint))
-    }
-
-    fn taken(
-        &self,
-        accounts: &Accounts,
-        key: &str,
-        name: &str,
-        id: &At<u32>,
-        other: &str,
-        from: u32,
-    ) -> Error {
-        let message = format!("the {key} {} of `{name}` is that of `{other}`", id.value);
-        let from = if id.value < FIRST_ORDINARY_ID {
-            FIRST_SYSTEM_ID
-        } else {
-            from
-        };
-        let hint = format!("{} is free", self.free(accounts, from));
-        self.problem(&id.span, message, Some(hint))
-    }
-
-    /// Returns the first number from `from` on that neither a user nor a group has.
-    fn free(&self, accounts: &Accounts, from: u32) -> u32 {
-        let recipe = self.recipe;
-        let asked = |id: &u32| {
-            let gid = |user: &User| match &user.group {
-                PrimaryGroup::Own(Some(gid)) => Some(gid.value),
-                _ => None,
-            };
-            let mut users = recipe.users.iter();
-            let mut groups = recipe.groups.iter();
-            users.any(|user| {
-                user.uid.as_ref().is_some_and(|uid| uid.value == *id) || gid(user) == Some(*id)
-            }) || groups.any(|group| group.gid.as_ref().is_some_and(|gid| gid.value == *id))
-        };
-        (from..u32::from(u16::MAX))
-            .find(|id| {
-                let used = accounts
-                    .passwd
-                    .name_of(*id)
-                    .or_else(|| accounts.group.name_of(*id));
-                used.is_none() && !asked(id)
-            })
-            .unwrap_or(from)
-    }
-}
-
-/// Refuses an id that is not the one a name has already.
-fn same(
-    customise: &Customise<'_>,
-    key: &str,
-    name: &At<String>,
-    wanted: Option<&At<u32>>,
-    found: u32,
-    file: &str,
-) -> Result<(), Error> {
-    match wanted.filter(|wanted| wanted.value != found) {
-        None => Ok(()),
-        Some(wanted) => {
-            let wrong = (key, wanted.value.to_string(), found.to_string());
-            let wrong = (wrong.0, wrong.1.as_str(), wrong.2.as_str());
-            Err(customise.different(&wanted.span, &name.value, wrong, file))
-        }
     }
 }
