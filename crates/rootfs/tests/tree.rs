@@ -3,15 +3,17 @@
 #![expect(clippy::unwrap_used, reason = "a test says what is wrong by ending")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use prebake_apk::digest::Sha1;
 use prebake_apk::entry::{Device, Entry, EntryKind};
 use prebake_apk::installed::Stanza;
+use prebake_apk::package::ScriptKind;
 use prebake_apk::path::GuestPath;
 use prebake_apk::version::Dialect;
-use prebake_rootfs::merge::{NewPackage, Owner};
+use prebake_rootfs::merge::{NewPackage, Owner, Script};
 use prebake_rootfs::tree::FileContent;
-use prebake_rootfs::{Merge, MergeError, Tree};
+use prebake_rootfs::{Change, Merge, MergeError, Tree};
 
 fn path(name: &str) -> GuestPath {
     GuestPath::from_relative(name.as_bytes()).unwrap()
@@ -234,4 +236,86 @@ fn calls_out_of_order() {
         .add_file(&path("f"), &b""[..], 0o644, &ROOT, &ROOT)
         .unwrap();
     order(merge.begin_package(package("c")).map(drop));
+}
+
+#[test]
+fn scripts_out_of_order_and_passed_over() {
+    let scripts = [
+        ScriptKind::PreInstall,
+        ScriptKind::PostInstall,
+        ScriptKind::PreDeinstall,
+        ScriptKind::Trigger,
+    ];
+    let package = NewPackage {
+        stanza: Stanza::new(Sha1::new([1; 20]), "a".into(), "1".into()),
+        scripts: scripts.map(|kind| (kind, Arc::from(&b"#!"[..]))).to_vec(),
+        triggers: vec![b"/".to_vec()],
+    };
+    let order = |result: Result<(), MergeError>| {
+        assert!(matches!(result, Err(MergeError::Order(_))), "{result:?}");
+    };
+    let mut merge = Merge::new(0);
+    order(merge.apply(&[]));
+    order(merge.skip_script());
+    order(merge.end_removal());
+    merge.begin_package(package).unwrap();
+    order(merge.begin_triggers(&[]));
+    let call = merge.script().unwrap();
+    assert_eq!(call.path.to_string(), "/lib/apk/exec/a-1.pre-install");
+    assert_eq!(call.arguments, [b"1"]);
+    merge.apply(&[]).unwrap();
+    assert_eq!(merge.script(), None);
+    merge.end_package().unwrap();
+    assert_eq!(merge.script().unwrap().kind, ScriptKind::PostInstall);
+    // Going on passes over what is due.
+    merge.begin_removal(b"a").unwrap();
+    order(merge.begin_triggers(&[]));
+    order(merge.clone().finish(&[], "x86_64").map(drop));
+    let mut stays = merge.clone();
+    merge.end_removal().unwrap();
+    let (_, report) = merge.finish(&[], "x86_64").unwrap();
+    let kinds = |scripts: &[Script]| scripts.iter().map(|one| one.kind).collect::<Vec<_>>();
+    assert_eq!(kinds(&report.ran), [ScriptKind::PreInstall]);
+    assert_eq!(
+        kinds(&report.scripts),
+        [ScriptKind::PostInstall, ScriptKind::PreDeinstall]
+    );
+    assert_eq!(report.triggers, []);
+    // What a script cannot have done is refused, and says which script.
+    let gone = Change::Remove { path: path("gone") };
+    let refused = stays.apply(&[gone]).unwrap_err().to_string();
+    assert!(refused.contains("a-1.pre-deinstall"), "{refused}");
+    assert!(refused.contains("/gone"), "{refused}");
+}
+
+#[test]
+fn triggers_come_last() {
+    let trigger = |name: &str, byte| NewPackage {
+        stanza: Stanza {
+            installed_size: 1,
+            ..Stanza::new(Sha1::new([byte; 20]), name.into(), "1".into())
+        },
+        scripts: vec![(ScriptKind::Trigger, Arc::from(&b"#!"[..]))],
+        triggers: vec![b"/*".to_vec()],
+    };
+    let mut merge = Merge::new(0);
+    for (name, byte) in [("a", 1), ("b", 2), ("c", 3)] {
+        merge.begin_package(trigger(name, byte)).unwrap();
+        merge
+            .package_entry(entry(name, EntryKind::Directory, 0o755), None)
+            .unwrap();
+        merge.end_package().unwrap();
+    }
+    merge
+        .begin_triggers(&[b"c".to_vec(), b"a".to_vec()])
+        .unwrap();
+    let mut ran = Vec::new();
+    while let Some(call) = merge.script() {
+        assert_eq!(call.arguments, [&b"/"[..], b"/a", b"/b", b"/c"]);
+        ran.push(call.package.clone());
+        merge.apply(&[]).unwrap();
+    }
+    assert_eq!(ran, ["c-1", "a-1", "b-1"]);
+    assert!(merge.begin_triggers(&[]).is_err());
+    assert!(merge.begin_package(trigger("d", 4)).is_err());
 }

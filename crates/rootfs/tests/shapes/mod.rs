@@ -6,8 +6,9 @@ use prebake_apk::digest::Sha1;
 use prebake_apk::entry::{Device, Entry, EntryKind};
 use prebake_apk::installed::Stanza;
 use prebake_apk::path::GuestPath;
-use prebake_rootfs::Tree;
+use prebake_rootfs::merge::NewPackage;
 use prebake_rootfs::tree::FileContent;
+use prebake_rootfs::{Attributes, Change, Made, Tree};
 use proptest::prelude::*;
 
 /// A call of the merge.
@@ -74,6 +75,72 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         2 => begin,
         1 => name().prop_map(|name| Step::Remove(name.into())),
     ]
+}
+
+/// A change that a script is said to have made.
+pub(crate) fn change() -> impl Strategy<Value = Change> {
+    let made = prop_oneof![
+        3 => prop::sample::select(vec!["", "x", "y"]).prop_map(|text| Made::File(text.as_bytes().into())),
+        4 => Just(Made::Directory),
+        2 => prop::sample::select(vec!["", "a", "..", "\0"])
+            .prop_map(|target| Made::Symlink(target.as_bytes().to_vec())),
+        1 => Just(Made::Fifo),
+        1 => Just(Made::CharDevice(Device { major: 1, minor: 2 })),
+    ];
+    let attributes = || {
+        let mode = prop::sample::select(vec![0o644, 0o755, 0o777, 0o777, 0o10000]);
+        let name = prop::sample::select(vec!["", "user.a", "user.a=b"]);
+        (mode, 0..2_u32, prop::option::weighted(0.2, name)).prop_map(|(mode, uid, name)| {
+            let xattrs = name.map(|name| (name.into(), b"1".to_vec()));
+            Attributes {
+                mode,
+                uid,
+                gid: 0,
+                mtime: 5,
+                xattrs: xattrs.into_iter().collect(),
+            }
+        })
+    };
+    prop_oneof![
+        2 => path().prop_map(|path| Change::Remove { path }),
+        2 => (path(), attributes())
+            .prop_map(|(path, attributes)| Change::Attributes { path, attributes }),
+        6 => (path(), made, attributes()).prop_map(|(path, kind, attributes)| Change::Make {
+            path,
+            kind,
+            attributes,
+        }),
+        2 => (path(), path()).prop_map(|(path, to)| Change::Link { path, to }),
+    ]
+}
+
+/// A package of that name that has something.
+pub(crate) fn package(name: &str) -> NewPackage {
+    let mut stanza = Stanza::new(Sha1::of(name.as_bytes()), name.into(), "1".into());
+    stanza.installed_size = 1;
+    NewPackage {
+        stanza,
+        scripts: Vec::new(),
+        triggers: Vec::new(),
+    }
+}
+
+/// A directory's entry.
+pub(crate) fn directory(name: &str) -> Entry {
+    Entry {
+        path: GuestPath::from_relative(name.as_bytes()).unwrap(),
+        kind: EntryKind::Directory,
+        mode: 0o755,
+        uid: 0,
+        gid: 0,
+        user: Vec::new(),
+        group: Vec::new(),
+        mtime: 0,
+        xattrs: BTreeMap::new(),
+        checksum: None,
+        size: 0,
+        offset: 0,
+    }
 }
 
 /// Checks that each directory is there and is one, and comes before what is in it.
