@@ -17,8 +17,9 @@
 //!   the watched directories, each once, those that went away in this run too, in the order of a
 //!   hash table; here they are sorted.
 //! - The program is `lib/apk/exec/<name>-<version>.<kind>`, in the root as working directory,
-//!   mode 0755, gone when it ended. The environment holds `PATH` alone, the umask is 022, standard
-//!   input is empty, and SIGPIPE is ignored. apk mounts `/proc` if it is not there.
+//!   mode 0755, gone when it ended. The environment holds `PATH` alone, the umask is 022, SIGPIPE
+//!   is ignored, and apk mounts `/proc` if it is not there. Standard input is apk's own, so that a
+//!   bake has nothing to give there.
 //! - `installed`, `triggers`, `scripts.tar` and `world` are the old ones while any script runs,
 //!   the triggers included: apk writes them last.
 //! - A script that fails is an error that apk counts and goes on after: the package is there, its
