@@ -57,6 +57,19 @@ pub fn write(
     sources: &mut dyn Sources,
     out: &mut dyn Write,
 ) -> Result<Written, ImageError> {
+    write_part(tree, &|_| true, sources, out)
+}
+
+/// Writes those names of `tree` that `wanted` takes, as an archive to be unpacked over the rest:
+/// another name of a file that is not written is a link to what is there already.
+///
+/// Errors are those of [`write`].
+pub fn write_part(
+    tree: &Tree,
+    wanted: &dyn Fn(&GuestPath) -> bool,
+    sources: &mut dyn Sources,
+    out: &mut dyn Write,
+) -> Result<Written, ImageError> {
     let mut writer = Writer::new(Hashing::new(out));
     let mut sources = Forward::new(sources);
     let mut names: BTreeMap<NodeId, &GuestPath> = BTreeMap::new();
@@ -66,6 +79,10 @@ pub fn write(
         } else {
             names.get(&id).copied()
         };
+        names.entry(id).or_insert(path);
+        if !wanted(path) {
+            continue;
+        }
         let kind = match (first, &node.kind) {
             (Some(first), _) => Kind::Hardlink(first),
             (None, NodeKind::File(file)) => Kind::File { size: file.size },
@@ -103,7 +120,6 @@ pub fn write(
             }
             _ => writer.entry(&header, &mut io::empty()).map_err(fail)?,
         }
-        names.entry(id).or_insert(path);
     }
     let hashing = writer.finish().map_err(ImageError::Output)?;
     Ok(Written {
