@@ -1,10 +1,11 @@
 //! Changes to a tree that come from outside of any package: what a script did.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use prebake_apk::entry::Device;
 use prebake_apk::path::GuestPath;
+
+use crate::tree::FileContent;
 
 /// What an inode has beside its kind and content.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,8 +25,8 @@ pub struct Attributes {
 /// What was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Made {
-    /// A regular file with that content.
-    File(Arc<[u8]>),
+    /// A regular file with that content: new bytes, or those of a file that is there.
+    File(FileContent),
     /// A directory.
     Directory,
     /// A symbolic link to any text.

@@ -163,6 +163,12 @@ impl Node {
     }
 }
 
+impl Default for Tree {
+    fn default() -> Self {
+        Self::new(0)
+    }
+}
+
 impl Tree {
     /// Returns a tree that holds only a root of mode 0755.
     pub(crate) fn new(mtime: i64) -> Self {

@@ -131,7 +131,7 @@ fn step_of(step: Difference<'_>) -> Change {
         Difference::Make(path, node) => Change::Make {
             path: path.clone(),
             kind: match &node.kind {
-                NodeKind::File(file) => Made::File(file.bytes().unwrap_or_default().into()),
+                NodeKind::File(file) => Made::File(file.clone()),
                 NodeKind::Directory => Made::Directory,
                 NodeKind::Symlink(target) => Made::Symlink(target.clone()),
                 NodeKind::CharDevice(device) => Made::CharDevice(*device),

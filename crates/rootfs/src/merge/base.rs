@@ -39,12 +39,13 @@ pub struct Base {
     pub dialect: Option<Dialect>,
 }
 
-/// The files whose content the merge itself reads.
-const FILES: [&[u8]; 10] = [
+/// The files whose content the merge itself reads, or whoever looks at what scripts do.
+const FILES: [&[u8]; 11] = [
     b"etc/apk/world",
     b"etc/apk/arch",
     b"etc/apk/repositories",
     b"etc/alpine-release",
+    b"etc/busybox-paths.d/busybox",
     b"etc/passwd",
     b"etc/group",
     b"etc/shadow",

@@ -5,7 +5,7 @@ use prebake_apk::path::GuestPath;
 
 use super::Merge;
 use crate::change::{Attributes, Change, Made};
-use crate::tree::{FileContent, Node, NodeId, NodeKind, Place};
+use crate::tree::{Node, NodeId, NodeKind, Place};
 
 impl Merge {
     /// Does one change, or says why it cannot be done.
@@ -49,7 +49,7 @@ impl Merge {
     ) -> Result<(), &'static str> {
         self.check_name(path)?;
         let kind = match made {
-            Made::File(bytes) => NodeKind::File(FileContent::inline(bytes.clone())),
+            Made::File(content) => NodeKind::File(content.clone()),
             Made::Directory if self.tree.get(path).is_some() => {
                 return Err("something is in the place of a directory");
             }

@@ -48,6 +48,8 @@ const PATH: (&str, &str) = ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
 /// A script that apk would run now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
+    /// The package's name.
+    pub name: Vec<u8>,
     /// The package, `name-version`.
     pub package: String,
     /// Which of its scripts.
@@ -68,8 +70,6 @@ pub struct Call {
 #[derive(Clone, Debug)]
 pub(super) struct Due {
     call: Call,
-    /// The package's name.
-    name: Vec<u8>,
     /// What a trigger is told of.
     directories: Vec<GuestPath>,
 }
@@ -155,7 +155,7 @@ impl Merge {
             return Err(MergeError::Order("the triggers came before"));
         }
         self.make_triggers_due();
-        let place = |due: &Due| order.iter().position(|name| *name == due.name);
+        let place = |due: &Due| order.iter().position(|name| *name == due.call.name);
         let due = self.due.make_contiguous();
         due.sort_by_key(|due| place(due).unwrap_or(order.len()));
         Ok(())
@@ -193,12 +193,7 @@ impl Merge {
             if let (false, Some((kind, bytes))) = (directories.is_empty(), script) {
                 let arguments = directories.iter().map(absolute).collect();
                 let call = call(stanza, *kind, Arc::clone(bytes), arguments);
-                let name = stanza.name.clone();
-                due.push_back(Due {
-                    call,
-                    name,
-                    directories,
-                });
+                due.push_back(Due { call, directories });
             }
         }
         self.due = due;
@@ -220,7 +215,6 @@ impl Merge {
         let call = call(stanza, kind, Arc::clone(bytes), arguments);
         self.due.push_back(Due {
             call,
-            name: stanza.name.clone(),
             directories: Vec::new(),
         });
     }
@@ -236,6 +230,7 @@ fn absolute(path: &GuestPath) -> Vec<u8> {
 fn call(stanza: &Stanza, kind: ScriptKind, bytes: Arc<[u8]>, arguments: Vec<Vec<u8>>) -> Call {
     let package = stanza.label();
     Call {
+        name: stanza.name.clone(),
         path: guest(format!("{EXEC}/{package}.{kind}").as_bytes()),
         package,
         kind,

@@ -164,7 +164,7 @@ impl Stage {
 
 fn same(kind: &NodeKind, made: &Made) -> bool {
     match (kind, made) {
-        (NodeKind::File(file), Made::File(bytes)) => file.bytes() == Some(bytes),
+        (NodeKind::File(file), Made::File(made)) => file == made,
         (NodeKind::Symlink(one), Made::Symlink(other)) => one == other,
         (NodeKind::Directory, Made::Directory) | (NodeKind::Fifo, Made::Fifo) => true,
         (NodeKind::CharDevice(one), Made::CharDevice(other))
@@ -198,7 +198,9 @@ fn look(root: &Path, path: &GuestPath, seen: &mut BTreeMap<GuestPath, Seen>) {
         })
     } else {
         assert!(kind.is_file(), "{path}");
-        Made::File(fs_err::read(&host).unwrap().into())
+        Made::File(prebake_rootfs::tree::FileContent::inline(
+            fs_err::read(&host).unwrap(),
+        ))
     };
     let attributes = Attributes {
         mode: metadata.mode() & 0o7777,

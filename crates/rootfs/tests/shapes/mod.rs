@@ -80,7 +80,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
 /// A change that a script is said to have made.
 pub(crate) fn change() -> impl Strategy<Value = Change> {
     let made = prop_oneof![
-        3 => prop::sample::select(vec!["", "x", "y"]).prop_map(|text| Made::File(text.as_bytes().into())),
+        3 => prop::sample::select(vec!["", "x", "y"]).prop_map(|text| Made::File(prebake_rootfs::tree::FileContent::inline(text.as_bytes()))),
         4 => Just(Made::Directory),
         2 => prop::sample::select(vec!["", "a", "..", "\0"])
             .prop_map(|target| Made::Symlink(target.as_bytes().to_vec())),
