@@ -18,6 +18,8 @@ pub(crate) const NETWORK: u8 = 5;
 pub(crate) const NOT_CURRENT: u8 = 6;
 /// An output, the lock or the cache could not be written.
 pub(crate) const WRITE: u8 = 7;
+/// A package's script cannot be run here, or does what it must not.
+pub(crate) const SCRIPT: u8 = 8;
 /// Interrupted, as a shell reports it for Ctrl-C.
 pub(crate) const INTERRUPTED: u8 = 130;
 
@@ -32,6 +34,7 @@ Exit codes:
   5    something could not be fetched
   6    the lock is not current (`lock --check`, `build --locked`)
   7    an output, the lock or the cache could not be written
+  8    a package's script cannot be run here, or does what it must not
   130  interrupted";
 
 /// Returns the code for a failure.
@@ -43,6 +46,7 @@ pub(crate) fn of(kind: ErrorKind) -> u8 {
         ErrorKind::Network => NETWORK,
         ErrorKind::NotCurrent => NOT_CURRENT,
         ErrorKind::Write => WRITE,
+        ErrorKind::Script => SCRIPT,
         ErrorKind::Interrupted => INTERRUPTED,
         ErrorKind::Other => FAILURE,
     }

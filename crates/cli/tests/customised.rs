@@ -18,7 +18,7 @@ const OUTPUT: &str = "rootfs.tar.gz";
 /// Returns a kitchen with a recipe on the real mirror.
 fn kitchen(mirror: &Path, packages: &str, rest: &str) -> Kitchen {
     Kitchen::new(&format!(
-        "name = \"n\"\narch = \"x86_64\"\npackages = [{packages}]\nmirrors = [\"file://{0}\"]\n\
+        "name = \"n\"\nscripts = \"skip\"\narch = \"x86_64\"\npackages = [{packages}]\nmirrors = [\"file://{0}\"]\n\
          [base]\nrelease = \"3.19.4\"\n\
          [[repository]]\nurl = \"file://{0}/v3.19/main\"\n\
          [[output]]\npath = \"{OUTPUT}\"\n{rest}",
@@ -391,7 +391,7 @@ fn a_time_zone_is_tzdatas() {
     };
     let recipe = |zone: &str| {
         Kitchen::new(&format!(
-            "name = \"n\"\narch = \"aarch64\"\npackages = [\"tzdata\"]\nmirrors = [\"file://{0}\"]\n\
+            "name = \"n\"\nscripts = \"skip\"\narch = \"aarch64\"\npackages = [\"tzdata\"]\nmirrors = [\"file://{0}\"]\n\
              [base]\nrelease = \"3.13.12\"\n[[repository]]\nurl = \"file://{0}/v3.13/main\"\n\
              [[output]]\npath = \"{OUTPUT}\"\n[etc]\ntimezone = \"{zone}\"\n",
             mirror.display()

@@ -16,7 +16,7 @@ const BASE: &str = "v3.19/releases/x86_64/alpine-minirootfs-3.19.4-x86_64.tar.gz
 
 fn recipe(mirror: &Path, packages: &str) -> String {
     format!(
-        "name = \"n\"\narch = \"x86_64\"\npackages = [{packages}]\nmirrors = [\"file://{0}\"]\n\
+        "name = \"n\"\nscripts = \"skip\"\narch = \"x86_64\"\npackages = [{packages}]\nmirrors = [\"file://{0}\"]\n\
          [base]\nrelease = \"3.19.4\"\n[[repository]]\nurl = \"file://{0}/v3.19/main\"\n\
          [[output]]\npath = \"{OUTPUT}\"\n",
         mirror.display()
@@ -95,7 +95,7 @@ fn an_unsigned_one_is_taken_by_its_digest_and_a_change_is_noticed() {
     kitchen.write("app.apk", app("one"));
     let said = kitchen.run(&["build"]);
     said.expect(2);
-    assert!(said.stderr.contains("prebake.toml:3:"), "{}", said.stderr);
+    assert!(said.stderr.contains("prebake.toml:4:"), "{}", said.stderr);
     assert!(said.stderr.contains("it is not signed"), "{}", said.stderr);
     // What it says to write is what does.
     let (_, rest) = said

@@ -20,7 +20,7 @@ fn alpine_base_from_nothing_is_what_apk_leaves() {
     };
     let recipe = |rest: &str| {
         format!(
-            "name = \"n\"\narch = \"aarch64\"\npackages = [\"alpine-base\"]\n\
+            "name = \"n\"\nscripts = \"skip\"\narch = \"aarch64\"\npackages = [\"alpine-base\"]\n\
              mirrors = [\"file://{0}\"]\n[base]\nscratch = true\nkeys = [\"keys/{KEY}\"]\n{rest}\n\
              [[repository]]\nurl = \"file://{0}/v3.13/main\"\n[[output]]\npath = \"{OUTPUT}\"\n",
             mirror.display()

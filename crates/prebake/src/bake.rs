@@ -6,7 +6,7 @@ use prebake_apk::digest::Sha1;
 use prebake_apk::entry::{Entry, EntryKind};
 use prebake_apk::gzip;
 use prebake_apk::installed::Stanza;
-use prebake_apk::package::Package;
+use prebake_apk::package::{Package, ScriptKind};
 use prebake_apk::path::GuestPath;
 use prebake_apk::tar;
 use prebake_fetch::Blob;
@@ -19,9 +19,12 @@ use crate::arch::Arch;
 use crate::blobs::{Blobs, READ_BUFFER};
 use crate::context::Context;
 use crate::customise::customise;
+use crate::document::nearest;
 use crate::error::Error;
 use crate::lock::{LockedBase, LockedPackage, Step};
-use crate::recipe::Recipe;
+use crate::recipe::{self, Recipe};
+use crate::reporter::Stage;
+use crate::scripts::{self, Effect, Run, Scripts};
 use crate::world;
 use crate::{keys, package_file};
 
@@ -39,6 +42,12 @@ pub(crate) struct Bake<'c> {
     context: &'c Context,
     /// Who says what the packages are to be: the index while a lock is made, then the lock.
     authority: &'static str,
+    /// What is done when apk would run a script.
+    scripts: Scripts<'c>,
+    /// Which scripts the recipe does without.
+    policy: &'c recipe::Scripts,
+    /// The scripts that apk would have run: whose, and which.
+    due: Vec<(Vec<u8>, ScriptKind)>,
 }
 
 /// A tree and where its contents are.
@@ -55,7 +64,8 @@ impl<'c> Bake<'c> {
     pub(crate) fn begin(
         arch: Arch,
         start: Option<(&LockedBase, &Blob)>,
-        recipe: &Recipe,
+        recipe: &'c Recipe,
+        scripts: Scripts<'c>,
         context: &'c Context,
         authority: &'static str,
     ) -> Result<(Self, Base), Error> {
@@ -66,6 +76,9 @@ impl<'c> Bake<'c> {
             epoch: 0,
             context,
             authority,
+            scripts,
+            policy: &recipe.scripts,
+            due: Vec::new(),
         };
         let mut base = if let Some((locked, blob)) = start {
             bake.read_base(locked, blob)?;
@@ -151,8 +164,14 @@ impl<'c> Bake<'c> {
         })
     }
 
-    /// Takes every step; `blobs` are the files of those that install, in their order.
-    pub(crate) fn apply(&mut self, steps: &[Step], blobs: &[Blob]) -> Result<(), Error> {
+    /// Takes every step; `blobs` are the files of those that install, in their order. `order`
+    /// names packages in the order in which apk runs triggers.
+    pub(crate) fn apply(
+        &mut self,
+        steps: &[Step],
+        blobs: &[Blob],
+        order: &[String],
+    ) -> Result<(), Error> {
         let mut blobs = blobs.iter();
         for step in steps {
             match step {
@@ -166,12 +185,87 @@ impl<'c> Bake<'c> {
                     self.merged(retagged)?;
                 }
                 Step::Remove { name, .. } => {
-                    let removed = self.merge.remove_package(name.as_bytes());
-                    self.merged(removed)?;
+                    let begun = self.merge.begin_removal(name.as_bytes());
+                    self.merged(begun)?;
+                    self.take_scripts()?;
+                    let ended = self.merge.end_removal();
+                    self.merged(ended)?;
+                    self.take_scripts()?;
                 }
             }
         }
+        let order: Vec<_> = order.iter().map(|name| name.clone().into_bytes()).collect();
+        let begun = self.merge.begin_triggers(&order);
+        self.merged(begun)?;
+        self.take_scripts()
+    }
+
+    /// Does what the scripts would do that apk would run now.
+    fn take_scripts(&mut self) -> Result<(), Error> {
+        while let Some(call) = self.merge.script().cloned() {
+            self.context.alive()?;
+            self.due.push((call.name.clone(), call.kind));
+            if self.policy.skips(&call.name, call.kind) {
+                let skipped = self.merge.skip_script();
+                self.merged(skipped)?;
+                continue;
+            }
+            let tree = self.merge.tree();
+            let reporter = &self.context.reporter;
+            let tell = || {
+                let package = call.package.clone();
+                let script = call.kind;
+                reporter.stage(&Stage::Running { package, script });
+            };
+            let effect = self
+                .scripts
+                .effect(&call, tree, &mut self.blobs, self.epoch, &tell)
+                .map_err(|source| Error::Script {
+                    arch: self.arch,
+                    package: call.package.clone(),
+                    script: call.kind,
+                    source,
+                })?;
+            let done = match effect {
+                Effect::Skipped => self.merge.skip_script(),
+                Effect::Needless => self.merge.apply(&[]),
+                Effect::Changes(recorded) => {
+                    let changes = scripts::changes(&recorded, tree, self.epoch);
+                    self.merge.apply(&changes)
+                }
+            };
+            self.merged(done)?;
+        }
         Ok(())
+    }
+
+    /// Fails if the recipe does without a script that apk would not have run.
+    pub(crate) fn check_skipped(&self, recipe: &Recipe) -> Result<(), Error> {
+        for skipped in &recipe.scripts.skipped {
+            let mut due = self.due.iter();
+            if !due.any(|(package, kind)| skipped.is(package, *kind)) {
+                let name = &skipped.package.value;
+                let names = self.due.iter().map(|(package, _)| package);
+                let names: Vec<_> = names.map(|name| String::from_utf8_lossy(name)).collect();
+                let near = nearest(name, names.iter().map(AsRef::as_ref));
+                let hint = near.map_or_else(
+                    || "take it out of the recipe".to_owned(),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                let message = format!("`{name}` has no such script to run for {}", self.arch);
+                let span = skipped.package.span.clone();
+                return Err(recipe.problem(span, message, Some(hint)).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns what the scripts did and how many were run for it, where a record is written.
+    pub(crate) fn take_runs(&mut self) -> (Vec<Run>, usize) {
+        match std::mem::replace(&mut self.scripts, Scripts::Skip) {
+            Scripts::Write(writer) => writer.into_runs(),
+            Scripts::Skip | Scripts::Replay(_) => (Vec::new(), 0),
+        }
     }
 
     /// Checks a package against all that is known of it and merges it.
@@ -193,6 +287,7 @@ impl<'c> Bake<'c> {
         let is_empty = new.stanza.installed_size == 0;
         let begun = self.merge.begin_package(new);
         let source = self.merged(begun)?;
+        self.take_scripts()?;
         let mut data = package.into_data();
         while let Some(entry) = data.next().map_err(fail)? {
             self.context.alive()?;
@@ -211,7 +306,8 @@ impl<'c> Bake<'c> {
         }
         self.blobs.add(source, blob.clone());
         let ended = self.merge.end_package();
-        self.merged(ended)
+        self.merged(ended)?;
+        self.take_scripts()
     }
 
     /// Makes the recipe's own changes and writes the apk database.

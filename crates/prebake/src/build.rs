@@ -4,10 +4,11 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use prebake_apk::digest::Sha256;
+use prebake_apk::package::ScriptKind;
 use prebake_apk::path::GuestPath;
 use prebake_fetch::{Blob, Wanted};
 use prebake_image::{ImageError, tar_gz};
-use prebake_rootfs::merge::Base;
+use prebake_rootfs::merge::{Base, Script as PackageScript};
 
 use crate::arch::{self, Arch};
 use crate::bake::{Bake, Baked};
@@ -20,6 +21,7 @@ use crate::lock::{Lock, LockedRootfs};
 use crate::output_file::OutputFile;
 use crate::recipe::{Format, Output, Recipe};
 use crate::reporter::Stage;
+use crate::scripts::Scripts;
 use crate::template::Values;
 use crate::update::{self, LockState, Upgrade};
 use crate::world;
@@ -59,21 +61,14 @@ pub struct BuiltOutput {
     pub uncompressed_size: u64,
     /// How many packages its database has.
     pub packages: usize,
-    /// The scripts and triggers that packages brought and that were not run.
-    pub scripts: Vec<SkippedScript>,
+    /// The scripts and triggers whose effect is in it, in apk's order.
+    pub scripts_run: Vec<PackageScript>,
+    /// The scripts and triggers that apk would have run and whose effect is not in it.
+    pub scripts_not_run: Vec<PackageScript>,
     /// Files that were put aside as `….apk-new`.
     pub new_files: Vec<GuestPath>,
     /// What else a person should look at.
     pub warnings: Vec<String>,
-}
-
-/// A script that was not run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SkippedScript {
-    /// The package, `name-version`.
-    pub package: String,
-    /// Which of its scripts, by apk's name for it: `post-install`, `trigger`.
-    pub kind: &'static str,
 }
 
 /// Returns the architectures of `recipe` that `names` asks for; all of them where it is empty.
@@ -115,9 +110,12 @@ pub fn build(recipe: &Recipe, options: &BuildOptions, context: &Context) -> Resu
     }
     context.reporter.stage(&Stage::Fetching);
     let blobs = fetch(recipe, &rootfs, context)?;
+    let record = update::read_record(recipe)?.unwrap_or_default();
     let mut outputs = Vec::new();
     for (locked, blobs) in rootfs.into_iter().zip(blobs) {
-        let (_, mut baked) = bake(recipe, locked, &blobs, context)?;
+        update::check_record(recipe, locked, &record)?;
+        let scripts = Scripts::Replay(&record);
+        let (_, mut baked) = bake(recipe, locked, &blobs, scripts, context)?;
         for (_, output, path) in paths.iter().filter(|(arch, ..)| *arch == locked.arch) {
             outputs.push(write(output, path.clone(), locked, &mut baked, context)?);
         }
@@ -201,8 +199,8 @@ fn fetch(
     Ok(all)
 }
 
-/// Fetches, checks and merges what one rootfs of a lock names; returns what the base says of
-/// itself, and the tree.
+/// Fetches, checks and merges what one rootfs of a lock names, without what scripts do; returns
+/// what the base says of itself, and the tree.
 pub(crate) fn bake_locked(
     recipe: &Recipe,
     locked: &LockedRootfs,
@@ -210,7 +208,7 @@ pub(crate) fn bake_locked(
 ) -> Result<(Base, Baked), Error> {
     context.reporter.stage(&Stage::Fetching);
     let blobs = fetch(recipe, &[locked], context)?;
-    bake(recipe, locked, &blobs.concat(), context)
+    bake(recipe, locked, &blobs.concat(), Scripts::Skip, context)
 }
 
 /// Checks and merges the inputs of one rootfs.
@@ -218,6 +216,7 @@ fn bake(
     recipe: &Recipe,
     locked: &LockedRootfs,
     blobs: &[Blob],
+    scripts: Scripts<'_>,
     context: &Context,
 ) -> Result<(Base, Baked), Error> {
     context.reporter.stage(&Stage::Merging(locked.arch));
@@ -226,8 +225,8 @@ fn bake(
         (Some(base), Some((blob, packages))) => (Some((base, blob)), packages),
         (Some(_), None) => return Err(Error::Interrupted),
     };
-    let (mut bake, facts) = Bake::begin(locked.arch, start, recipe, context, "the lock")?;
-    bake.apply(&locked.steps, packages)?;
+    let (mut bake, facts) = Bake::begin(locked.arch, start, recipe, scripts, context, "the lock")?;
+    bake.apply(&locked.steps, packages, &locked.triggers)?;
     let world = world::combine(recipe, &local::entries(recipe, locked)?, &facts)?;
     let baked = bake.finish(recipe, &world)?;
     Ok((facts, baked))
@@ -276,18 +275,11 @@ fn write(
     context.alive()?;
     file.commit().map_err(write_error)?;
     let report = &baked.report;
-    let mut scripts: Vec<_> = report
-        .scripts
-        .iter()
-        .map(|script| SkippedScript {
-            package: script.package.clone(),
-            kind: script.kind.name(),
-        })
-        .collect();
-    scripts.extend(report.triggers.iter().map(|trigger| SkippedScript {
+    let triggers = report.triggers.iter().map(|trigger| PackageScript {
         package: trigger.package.clone(),
-        kind: "trigger",
-    }));
+        kind: ScriptKind::Trigger,
+    });
+    let scripts_not_run = report.scripts.iter().cloned().chain(triggers).collect();
     Ok(BuiltOutput {
         path,
         arch: locked.arch,
@@ -296,7 +288,8 @@ fn write(
         size: written.compressed_length,
         uncompressed_size: written.uncompressed_length,
         packages: baked.packages(),
-        scripts,
+        scripts_run: report.ran.clone(),
+        scripts_not_run,
         new_files: report.new_files.clone(),
         warnings: report.warnings.clone(),
     })

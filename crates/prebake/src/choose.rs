@@ -1,12 +1,15 @@
 //! Locks one architecture: base, indexes, packages, and the identity of what comes of them.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use prebake_apk::digest::Sha256;
 use prebake_apk::index::{Index, Stanza};
 use prebake_apk::installed;
+use prebake_apk::package::ScriptKind;
+use prebake_apk::version::{Dialect, is_valid};
 use prebake_fetch::{Blob, Kind as FetchKind, Wanted};
-use prebake_rootfs::merge::Base;
+use prebake_rootfs::merge::{Base, Report};
 use prebake_solve::{ChangeKind, Repository, Request, Solution, SolveError, Source, solve};
 
 use crate::arch::Arch;
@@ -21,6 +24,7 @@ use crate::places::Place;
 use crate::recipe::Recipe;
 use crate::reporter::Stage;
 use crate::repositories::{Moment, Opened, Reading, Repositories};
+use crate::scripts::{Record, Run, ScriptError, Scripts};
 use crate::update::Upgrade;
 use crate::{package_file, world};
 
@@ -33,6 +37,8 @@ pub(crate) struct Chooser<'a> {
     pub(crate) arch: Arch,
     /// What the previous lock says of it.
     pub(crate) before: Option<&'a LockedRootfs>,
+    /// What is known of scripts.
+    pub(crate) recorded: &'a Record,
     pub(crate) upgrade: &'a Upgrade,
     pub(crate) context: &'a Context,
 }
@@ -44,11 +50,14 @@ struct Chosen {
     locals: Vec<String>,
     steps: Vec<Step>,
     blobs: Vec<Blob>,
+    /// The names of all packages in the order in which apk runs triggers.
+    order: Vec<String>,
 }
 
 impl Chooser<'_> {
-    /// Chooses, fetches and merges all of it; the merge is what checks the files.
-    pub(crate) fn choose(&self) -> Result<LockedRootfs, Error> {
+    /// Chooses, fetches and merges all of it; the merge is what checks the files. Returns with it
+    /// what scripts did.
+    pub(crate) fn choose(&self) -> Result<(LockedRootfs, Vec<Run>), Error> {
         let (recipe, arch, context) = (self.recipe, self.arch, self.context);
         context.reporter.stage(&Stage::Base(arch));
         let start = if recipe.base.scratch {
@@ -57,11 +66,20 @@ impl Chooser<'_> {
             Some(self.base()?)
         };
         let from = start.as_ref().map(|(base, blob)| (base, blob));
-        let (mut bake, facts) = Bake::begin(arch, from, recipe, context, "the index")?;
-        let base = start.map(|(base, _)| base);
-        let chosen = self.packages(&facts, base.as_ref())?;
+        let (mut bake, facts) = self.begin(from)?;
+        let chosen = self.packages(&facts, start.as_ref().map(|(base, _)| base))?;
         context.reporter.stage(&Stage::Merging(arch));
-        bake.apply(&chosen.steps, &chosen.blobs)?;
+        bake.apply(&chosen.steps, &chosen.blobs, &chosen.order)?;
+        bake.check_skipped(recipe)?;
+        let (runs, ran) = bake.take_runs();
+        if ran > 0 {
+            // What was run is run again, later, to see whether it does the same.
+            std::thread::sleep(BETWEEN_RUNS);
+            let (mut again, _) = self.begin(from)?;
+            again.apply(&chosen.steps, &chosen.blobs, &chosen.order)?;
+            same_twice(arch, &runs, &again.take_runs().0)?;
+        }
+        let base = start.map(|(base, _)| base);
         let world = world::combine(recipe, &chosen.locals, &facts)?;
         let mut baked = bake.finish(recipe, &world)?;
         context.reporter.stage(&Stage::Writing(arch));
@@ -70,18 +88,38 @@ impl Chooser<'_> {
             path: recipe.lock_path(),
             source,
         })?;
+        let record = Record { runs };
+        let scripts = record.digest(arch);
+        let mut triggers = chosen.order;
+        triggers.retain(|name| has_trigger(&baked.report, name));
         let release = facts
             .release
             .or_else(|| recipe.release().map(str::to_owned));
         let indexes = chosen.indexes.into_iter().map(|opened| opened.locked);
-        Ok(LockedRootfs {
+        let locked = LockedRootfs {
             arch,
             release,
             identity: written.identity,
+            scripts,
+            triggers,
             base,
             indexes: indexes.collect(),
             steps: chosen.steps,
-        })
+        };
+        Ok((locked, record.runs))
+    }
+
+    /// Begins a bake that writes down what scripts do.
+    fn begin(&self, start: Option<(&LockedBase, &Blob)>) -> Result<(Bake<'_>, Base), Error> {
+        let scripts = Scripts::writing(self.arch, self.recorded);
+        Bake::begin(
+            self.arch,
+            start,
+            self.recipe,
+            scripts,
+            self.context,
+            "the index",
+        )
     }
 
     /// Fetches the base: by its hash where the recipe or the previous lock has one.
@@ -203,7 +241,17 @@ impl Chooser<'_> {
             };
             let plan = plan(&solution, &places, &indexes, &locals, &installed);
             let (steps, blobs) = steps(plan, &blobs)?;
+            let name = |source: &Source| match source {
+                Source::Installed(position) => installed.get(*position),
+                Source::Repository {
+                    repository,
+                    position,
+                } => indexes.get(*repository)?.index.get(*position),
+            };
+            let names = solution.order.iter().filter_map(name);
+            let order = names.map(|stanza| stanza.name().to_owned()).collect();
             return Ok(Chosen {
+                order,
                 indexes,
                 locals: locals.iter().map(Local::entry).collect(),
                 steps,
@@ -320,6 +368,40 @@ impl Chooser<'_> {
         let fetched = self.context.fetch(&wishes)?;
         Ok(fetched.into_iter().map(|fetched| fetched.blob).collect())
     }
+}
+
+/// Says whether the package of that name has a trigger that was due.
+fn has_trigger(report: &Report, name: &str) -> bool {
+    let ran = report.ran.iter();
+    let ran = ran.filter(|script| script.kind == ScriptKind::Trigger);
+    let missing = report.triggers.iter().map(|trigger| &trigger.package);
+    ran.map(|script| &script.package)
+        .chain(missing)
+        .any(|label| {
+            let version = label.strip_prefix(name);
+            let version = version.and_then(|rest| rest.strip_prefix('-'));
+            version.is_some_and(|version| is_valid(version, Dialect::V2))
+        })
+}
+
+/// How long a script's second run comes after its first, so that no second of the clock is the
+/// same for both.
+const BETWEEN_RUNS: Duration = Duration::from_millis(1100);
+
+/// Fails unless each script did the same when it was run again.
+fn same_twice(arch: Arch, once: &[Run], again: &[Run]) -> Result<(), Error> {
+    for (one, other) in once.iter().zip(again) {
+        // What a script sees differs only if one before it did something else.
+        if let Some(path) = one.difference(other) {
+            return Err(Error::Script {
+                arch,
+                package: one.package.clone(),
+                script: one.script,
+                source: ScriptError::Differs { path },
+            });
+        }
+    }
+    Ok(())
 }
 
 /// What is to be done, before the files that it takes are there.

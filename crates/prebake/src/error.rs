@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use prebake_apk::digest::Sha256;
 use prebake_apk::index::IndexError;
 use prebake_apk::key::KeyError;
-use prebake_apk::package::PackageError;
+use prebake_apk::package::{PackageError, ScriptKind};
 use prebake_apk::path::GuestPath;
 use prebake_apk::signature::{IndexFileError, SignatureError};
 use prebake_apk::tar::TarError;
@@ -20,6 +20,7 @@ use prebake_solve::{SolveError, Unsatisfiable};
 use crate::arch::Arch;
 use crate::document::DocumentError;
 use crate::recipe::Recipe;
+use crate::scripts::ScriptError;
 
 /// Why a recipe did not become a rootfs.
 #[derive(Debug, thiserror::Error)]
@@ -132,6 +133,28 @@ pub enum Error {
         arch: Arch,
         /// Why.
         source: MergeError,
+    },
+    /// A package's script is in the way.
+    #[error("the {script} script of `{package}` is in the way for {arch}")]
+    Script {
+        /// For which architecture.
+        arch: Arch,
+        /// Whose script it is, `name-version`.
+        package: String,
+        /// Which of its scripts.
+        script: ScriptKind,
+        /// Why.
+        source: ScriptError,
+    },
+    /// The record of what scripts did is not the one that the lock names.
+    #[error("the record `{}` is not the lock's for {arch}: {what}", path.display())]
+    Record {
+        /// The record.
+        path: PathBuf,
+        /// For which architecture.
+        arch: Arch,
+        /// What is wrong with it.
+        what: &'static str,
     },
     /// A file is not the rootfs that it seems to be.
     #[error("failed to read the rootfs `{}`", path.display())]
@@ -269,6 +292,8 @@ pub enum ErrorKind {
     Network,
     /// The lock is not the recipe's.
     NotCurrent,
+    /// A package's script cannot be run, or does what it must not.
+    Script,
     /// Something could not be written.
     Write,
     /// Somebody asked to stop.
@@ -333,7 +358,14 @@ impl Error {
             Self::Merge { .. } | Self::Unsatisfiable { .. } | Self::Solve { .. } => {
                 ErrorKind::Unsatisfiable
             }
-            Self::NoLock(_) | Self::NotCurrent { .. } => ErrorKind::NotCurrent,
+            Self::NoLock(_)
+            | Self::NotCurrent { .. }
+            | Self::Record { .. }
+            | Self::Script {
+                source: ScriptError::NotRecorded,
+                ..
+            } => ErrorKind::NotCurrent,
+            Self::Script { .. } => ErrorKind::Script,
             Self::Image { source, .. } => image_kind(source),
             Self::Interrupted => ErrorKind::Interrupted,
         }
@@ -431,6 +463,11 @@ impl Error {
                 let hints = [Some(change), held.then_some(upgrade)];
                 hints.into_iter().flatten().map(str::to_owned).collect()
             }
+            Self::Script { source, .. } => source.hints(),
+            Self::Record { .. } => hint(
+                "the two are committed together: take both back from version control, or run \
+                 `prebake lock`",
+            ),
             Self::Network(_) => hint("check the proxy variables"),
             Self::Key { .. } => {
                 hint("a key is a PEM file that begins `-----BEGIN PUBLIC KEY-----`")

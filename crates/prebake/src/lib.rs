@@ -31,6 +31,7 @@ pub mod recipe;
 mod reporter;
 mod repositories;
 mod rootfs_file;
+pub mod scripts;
 pub mod template;
 mod update;
 pub mod verify;
@@ -41,7 +42,9 @@ use std::path::Path;
 
 pub use prebake_fetch::{Cancel, Origin, Progress, Silent};
 
-pub use self::build::{BuildOptions, Built, BuiltOutput, SkippedScript, build, select_arches};
+pub use prebake_rootfs::merge::Script as PackageScript;
+
+pub use self::build::{BuildOptions, Built, BuiltOutput, build, select_arches};
 pub use self::choose::MAX_BASE_BYTES;
 pub use self::context::{Context, HostOptions};
 pub use self::error::{Error, ErrorKind};

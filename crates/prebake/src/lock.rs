@@ -36,6 +36,10 @@ pub struct LockedRootfs {
     pub release: Option<String>,
     /// The SHA-256 of the rootfs's uncompressed tar stream.
     pub identity: Sha256,
+    /// The digest of what its scripts did, as the record has it; `None` if that is nothing.
+    pub scripts: Option<Sha256>,
+    /// The packages with triggers in the order in which apk runs those.
+    pub triggers: Vec<String>,
     /// What it starts from; `None` where it starts from nothing.
     pub base: Option<LockedBase>,
     /// The indexes that the packages were chosen from, in the repositories' order.

@@ -16,6 +16,7 @@ mod service;
 use std::path::{Path, PathBuf};
 
 use prebake_apk::digest::Sha256;
+use prebake_apk::package::ScriptKind;
 use prebake_apk::path::GuestPath;
 use prebake_apk::version::Dialect;
 
@@ -64,6 +65,8 @@ pub struct Recipe {
     pub mirrors: Vec<String>,
     /// Repositories in order of preference. Empty: main and community of the base's branch.
     pub repositories: Vec<Repository>,
+    /// Which scripts of packages count.
+    pub scripts: Scripts,
     /// Groups that are to be there.
     pub groups: Vec<Group>,
     /// Users that are to be there.
@@ -82,6 +85,38 @@ pub struct Recipe {
     pub etc: Etc,
     /// What to write. Never empty.
     pub outputs: Vec<Output>,
+}
+
+/// Which scripts of packages count.
+#[derive(Clone, Debug)]
+pub struct Scripts {
+    /// None does.
+    pub skip: bool,
+    /// These do not.
+    pub skipped: Vec<SkippedScript>,
+}
+
+/// A script whose effect the recipe does without.
+#[derive(Clone, Debug)]
+pub struct SkippedScript {
+    /// The name of the package that brings it.
+    pub package: At<String>,
+    /// Which of its scripts; `None` for all of them.
+    pub kind: Option<ScriptKind>,
+}
+
+impl Scripts {
+    /// Says whether the recipe does without that script.
+    pub fn skips(&self, package: &[u8], kind: ScriptKind) -> bool {
+        self.skip || self.skipped.iter().any(|skipped| skipped.is(package, kind))
+    }
+}
+
+impl SkippedScript {
+    /// Says whether this is that script.
+    pub fn is(&self, package: &[u8], kind: ScriptKind) -> bool {
+        self.package.value.as_bytes() == package && self.kind.is_none_or(|own| own == kind)
+    }
 }
 
 /// What a rootfs starts from.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use prebake_apk::package::ScriptKind;
 use prebake_fetch::Progress;
 
 use crate::arch::Arch;
@@ -42,6 +43,13 @@ pub enum Stage {
     Fetching,
     /// The packages are checked and merged.
     Merging(Arch),
+    /// A package's script is run to see what it does.
+    Running {
+        /// The package, `name-version`.
+        package: String,
+        /// Which of its scripts.
+        script: ScriptKind,
+    },
     /// An image is written, or only hashed for the lock.
     Writing(Arch),
 }
@@ -54,6 +62,7 @@ impl fmt::Display for Stage {
             Self::Choosing(arch) => write!(f, "choosing the packages for {arch}"),
             Self::Fetching => f.write_str("fetching"),
             Self::Merging(arch) => write!(f, "merging {arch}"),
+            Self::Running { package, script } => write!(f, "running {package}.{script}"),
             Self::Writing(arch) => write!(f, "writing {arch}"),
         }
     }

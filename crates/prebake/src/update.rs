@@ -7,8 +7,9 @@ use crate::arch::{self, Arch};
 use crate::choose::Chooser;
 use crate::context::Context;
 use crate::error::Error;
-use crate::lock::{Lock, MAX_LOCK_BYTES};
+use crate::lock::{Lock, LockedRootfs, MAX_LOCK_BYTES};
 use crate::recipe::Recipe;
+use crate::scripts::{MAX_RECORD_BYTES, Record, record_path};
 use crate::{host_file, local, write_file};
 
 /// How far a lock moves on.
@@ -100,12 +101,63 @@ pub(crate) fn why_not_current(recipe: &Recipe, lock: &Lock) -> Result<Option<Str
     if recipe.digest()? != lock.recipe {
         return Ok(Some("the recipe changed since it was written".to_owned()));
     }
+    let record = read_record(recipe)?.unwrap_or_default();
     for rootfs in &lock.rootfs {
         if let Some(reason) = local::why_not_current(recipe, rootfs)? {
             return Ok(Some(reason));
         }
+        if let Err(error) = check_record(recipe, rootfs, &record) {
+            return Ok(Some(error.to_string()));
+        }
     }
     Ok(None)
+}
+
+/// Reads the record of what scripts did, beside the recipe's lock; `None` if there is none.
+pub(crate) fn read_record(recipe: &Recipe) -> Result<Option<Record>, Error> {
+    let path = record_path(&recipe.lock_path());
+    match host_file::read_text(&path, MAX_RECORD_BYTES) {
+        Ok(text) => Ok(Some(Record::parse(&path, &text)?)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(Error::ReadFile {
+            what: "the record",
+            path,
+            source,
+        }),
+    }
+}
+
+/// Fails unless the record is the one that the lock names.
+pub(crate) fn check_record(
+    recipe: &Recipe,
+    locked: &LockedRootfs,
+    record: &Record,
+) -> Result<(), Error> {
+    let found = record.digest(locked.arch);
+    // What a record has that no lock asks for does no harm: nothing looks for it.
+    let what = match (locked.scripts, found) {
+        (None, _) => return Ok(()),
+        (Some(locked), Some(found)) if locked == found => return Ok(()),
+        (Some(_), Some(_)) => "it was changed, or belongs to another lock",
+        (Some(_), None) => "it is not there, or has nothing for it",
+    };
+    Err(Error::Record {
+        path: record_path(&recipe.lock_path()),
+        arch: locked.arch,
+        what,
+    })
+}
+
+/// Writes the record where it changed; takes it away where scripts do nothing.
+fn write_record(recipe: &Recipe, before: &Record, record: &Record) -> Result<(), Error> {
+    let path = record_path(&recipe.lock_path());
+    if record == before {
+        return Ok(());
+    }
+    if !record.runs.is_empty() {
+        return write_file(&path, record.to_text().as_bytes());
+    }
+    fs_err::remove_file(&path).map_err(|source| Error::Write { path, source })
 }
 
 /// Fails unless there is a lock and it is the recipe's. No index is asked: whether the mirrors
@@ -132,19 +184,22 @@ pub fn update_lock(recipe: &Recipe, upgrade: &Upgrade, context: &Context) -> Res
             changes: Vec::new(),
         });
     }
+    let recorded = read_record(recipe)?.unwrap_or_default();
+    let mut record = Record::default();
     let mut rootfs = Vec::new();
     for arch in &recipe.arches {
         let before = previous.as_ref().and_then(|lock| lock.rootfs(*arch));
-        rootfs.push(
-            Chooser {
-                recipe,
-                arch: *arch,
-                before,
-                upgrade,
-                context,
-            }
-            .choose()?,
-        );
+        let chooser = Chooser {
+            recipe,
+            arch: *arch,
+            before,
+            recorded: &recorded,
+            upgrade,
+            context,
+        };
+        let (chosen, runs) = chooser.choose()?;
+        rootfs.push(chosen);
+        record.runs.extend(runs);
     }
     let lock = Lock {
         recipe: recipe.digest()?,
@@ -156,8 +211,10 @@ pub fn update_lock(recipe: &Recipe, upgrade: &Upgrade, context: &Context) -> Res
         Some(_) => LockState::Updated,
         None => LockState::Written,
     };
+    context.alive()?;
+    // A record without its lock is only not used; a lock without its record is not current.
+    write_record(recipe, &recorded, &record)?;
     if state != LockState::Current {
-        context.alive()?;
         let path = recipe.lock_path();
         write_file(&path, lock.to_text().as_bytes())?;
     }

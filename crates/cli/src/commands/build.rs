@@ -1,7 +1,7 @@
 //! `prebake build`: bake what the lock names and write the outputs.
 
 use prebake::recipe::Recipe;
-use prebake::{BuildOptions, Built, BuiltOutput, Error, LockState};
+use prebake::{BuildOptions, Built, BuiltOutput, Error, LockState, PackageScript};
 use serde_json::{Value, json};
 
 use crate::arguments::{BuildArguments, Global};
@@ -56,12 +56,16 @@ fn tell(built: &Built, global: &Global) {
 }
 
 fn tell_report(one: &BuiltOutput) {
-    if !one.scripts.is_empty() {
-        output::notice(&format!("  scripts that were not run ({}):", one.arch));
-        for script in one.scripts.iter().take(SCRIPTS_SHOWN) {
+    let missing = &one.scripts_not_run;
+    if !missing.is_empty() {
+        output::notice(&format!(
+            "  scripts whose effect is missing ({}):",
+            one.arch
+        ));
+        for script in missing.iter().take(SCRIPTS_SHOWN) {
             output::notice(&format!("    {} {}", script.package, script.kind));
         }
-        if let Some(more @ 1..) = one.scripts.len().checked_sub(SCRIPTS_SHOWN) {
+        if let Some(more @ 1..) = missing.len().checked_sub(SCRIPTS_SHOWN) {
             output::notice(&format!("    and {more} more; `--json` lists them all"));
         }
     }
@@ -73,6 +77,16 @@ fn tell_report(one: &BuiltOutput) {
     for warning in &one.warnings {
         output::notice(&format!("  warning: {warning}"));
     }
+}
+
+fn scripts_json(scripts: &[PackageScript]) -> Value {
+    let script = |script: &PackageScript| {
+        json!({
+            "package": script.package,
+            "script": script.kind.name(),
+        })
+    };
+    scripts.iter().map(script).collect()
 }
 
 fn to_json(built: &Built) -> Value {
@@ -90,10 +104,8 @@ fn to_json(built: &Built) -> Value {
             "size": one.size,
             "uncompressed_size": one.uncompressed_size,
             "packages": one.packages,
-            "scripts_not_run": one.scripts.iter().map(|script| json!({
-                "package": script.package,
-                "script": script.kind,
-            })).collect::<Vec<_>>(),
+            "scripts_run": scripts_json(&one.scripts_run),
+            "scripts_not_run": scripts_json(&one.scripts_not_run),
             "apk_new": one.new_files.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "warnings": one.warnings,
         })).collect::<Vec<_>>(),

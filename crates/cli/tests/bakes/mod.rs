@@ -17,6 +17,10 @@ pub(crate) struct Bake {
     packages: &'static [&'static str],
     /// The keys that no base carries, in the mirror's `keys`.
     keys: &'static [&'static str],
+    /// Whether scripts count, on both sides.
+    scripts: bool,
+    /// The files that they write, which have the time of that.
+    pub(crate) written: &'static [&'static str],
 }
 
 /// The recipe that started it all, of packages signed by strangers to the base; one of many
@@ -28,6 +32,8 @@ pub(crate) const BAKES: [Bake; 3] = [
         arch: "x86_64",
         packages: &["gcompat", "iptables"],
         keys: &["fixture-20260101.rsa.pub", "zhangyoufu.rsa.pub"],
+        scripts: true,
+        written: &[],
     },
     Bake {
         branch: "v3.19",
@@ -35,6 +41,8 @@ pub(crate) const BAKES: [Bake; 3] = [
         arch: "x86_64",
         packages: &["openssh", "git", "jq", "e2fsprogs", "sfdisk"],
         keys: &[],
+        scripts: true,
+        written: &["/etc/ssl/certs/ca-certificates.crt"],
     },
     Bake {
         branch: "v3.13",
@@ -42,6 +50,8 @@ pub(crate) const BAKES: [Bake; 3] = [
         arch: "aarch64",
         packages: &["openssh"],
         keys: &[],
+        scripts: false,
+        written: &[],
     },
 ];
 
@@ -87,13 +97,16 @@ impl Bake {
             release,
             arch,
             packages,
+            scripts,
             ..
         } = self;
+        let scripts = if *scripts { "record" } else { "skip" };
         format!(
             "\
 name = \"rootfs\"
 arch = [{arch:?}]
 packages = {packages:?}
+scripts = {scripts:?}
 mirrors = [{url:?}]
 
 [base]
@@ -143,6 +156,8 @@ path = {OUTPUT:?}
             .keys(keys.path());
         if simulate {
             add = add.simulate();
+        } else if self.scripts {
+            add = add.with_scripts();
         }
         oracle.add(&add).expect_success()
     }

@@ -127,10 +127,10 @@ fn packages_that_are_not_to_be_had() {
         ),
         (
             &["tool>2"],
-            "`tool>2`, asked for by the recipe\n    tool-1.0-r0: is of version 1.0-r0",
+            "`tool>2`, asked for by the recipe\n    tool-1.0-r0: this version does not match `tool>2`",
         ),
-        (&["rival", "tool"], "breaks `!tool` of `rival-1.0-r0`"),
-        (&["tool", "!data"], "breaks `!data` of the recipe"),
+        (&["rival", "tool"], "`!tool` of `rival-1.0-r0` forbids"),
+        (&["tool", "!data"], "`!data`"),
     ] {
         stove.put_old();
         stove.cook(packages);

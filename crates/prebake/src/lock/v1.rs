@@ -12,7 +12,9 @@ use crate::arch::Arch;
 use crate::document::{self, At, DocumentError, Problems, Table};
 
 const TOP: &[&str] = &["version", "recipe", "rootfs"];
-const ROOTFS: &[&str] = &["arch", "release", "identity", "base", "index", "package"];
+const ROOTFS: &[&str] = &[
+    "arch", "release", "identity", "scripts", "triggers", "base", "index", "package",
+];
 const BASE: &[&str] = &["url", "size", "sha256"];
 const INDEX: &[&str] = &["url", "description", "size", "sha256", "key"];
 const PACKAGE: &[&str] = &[
@@ -39,6 +41,13 @@ pub(super) fn write(lock: &Lock) -> String {
             string(&mut out, "release", release);
         }
         let _ = writeln!(out, "identity = \"{}\"", rootfs.identity);
+        if let Some(scripts) = &rootfs.scripts {
+            let _ = writeln!(out, "scripts = \"{scripts}\"");
+        }
+        if !rootfs.triggers.is_empty() {
+            let triggers = toml::Value::from(rootfs.triggers.clone());
+            let _ = writeln!(out, "triggers = {triggers}");
+        }
         if let Some(base) = &rootfs.base {
             out.push_str("\n[rootfs.base]\n");
             blob(&mut out, &base.url, base.size, &base.sha256);
@@ -177,6 +186,16 @@ impl Reader<'_> {
             arch: known,
             release: table.string("release").map(|release| release.value),
             identity: self.digest(table, "identity")?,
+            scripts: if table.has("scripts") {
+                Some(self.digest(table, "scripts")?)
+            } else {
+                None
+            },
+            triggers: table
+                .strings("triggers")
+                .into_iter()
+                .map(|name| name.value)
+                .collect(),
             base,
             indexes: indexes.into_iter().collect::<Option<_>>()?,
             steps: steps.into_iter().collect::<Option<_>>()?,
@@ -287,6 +306,8 @@ mod tests {
                 arch: Arch::X86_64,
                 release: Some("3.21.3".to_owned()),
                 identity: sha256,
+                scripts: Some(sha256),
+                triggers: vec!["busybox".to_owned(), "jq".to_owned()],
                 base: Some(LockedBase {
                     url: "file:///b".to_owned(),
                     size: 1,
@@ -349,6 +370,8 @@ mod tests {
             }
             let optional = [
                 "release",
+                "scripts",
+                "triggers",
                 "description",
                 "tag",
                 "remove",

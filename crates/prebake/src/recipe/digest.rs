@@ -5,7 +5,9 @@ use prebake_apk::path::GuestPath;
 use prebake_apk::version::Dialect;
 use sha2::Digest as _;
 
-use super::{Etc, FileContent, LinkTarget, MAX_FILE_BYTES, PrimaryGroup, Recipe, TrustedKey};
+use super::{
+    Etc, FileContent, LinkTarget, MAX_FILE_BYTES, PrimaryGroup, Recipe, Scripts, TrustedKey,
+};
 use crate::document::At;
 use crate::error::Error;
 use crate::host_file;
@@ -65,6 +67,16 @@ impl Fields {
         for service in &recipe.services {
             self.add("service", service.name.value.as_bytes());
             self.add("runlevel", service.runlevel.value.as_bytes());
+        }
+    }
+
+    fn scripts(&mut self, scripts: &Scripts) {
+        if scripts.skip {
+            self.add("scripts", b"skip");
+        }
+        for skipped in &scripts.skipped {
+            self.add("script", skipped.package.value.as_bytes());
+            self.optional("kind", skipped.kind.map(|kind| kind.name().as_bytes()));
         }
     }
 
@@ -193,6 +205,7 @@ impl Recipe {
                 }
             }
         }
+        fields.scripts(&self.scripts);
         fields.accounts(self);
         fields.placed(self);
         fields.etc(&self.etc);

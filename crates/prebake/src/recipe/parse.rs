@@ -8,6 +8,7 @@ mod output;
 mod package;
 mod placed;
 mod repository;
+mod script;
 mod service;
 mod word;
 
@@ -27,6 +28,8 @@ const TOP: &[&str] = &[
     "mirrors",
     "base",
     "repository",
+    "scripts",
+    "script",
     "user",
     "group",
     "service",
@@ -123,6 +126,7 @@ impl Reader<'_> {
                 mirrors
             },
             repositories,
+            scripts: self.scripts(top),
             groups,
             users,
             services,
