@@ -10,10 +10,10 @@ use prebake_apk::digest::Sha1;
 use prebake_apk::path::GuestPath;
 use prebake_launch::sandbox::{Found, Kind};
 use prebake_rootfs::Tree;
-use prebake_rootfs::tree::{Node, NodeId, NodeKind};
+use prebake_rootfs::tree::{FileContent, Node, NodeId, NodeKind};
 
 use super::error::Unrecordable;
-use super::record::{Attributes, Made, Recorded, Time, What};
+use super::record::{Attributes, Made, Recorded, Time, What, is_readable};
 
 /// The seconds of a day, in which `/etc/shadow` counts.
 const DAY: i64 = 86_400;
@@ -100,7 +100,7 @@ impl<'t> Observer<'t> {
             speakable(&path, &what)?;
             if let What::Made(kind, _) = &what {
                 made.insert(path.clone());
-                if let Made::File(content) = kind {
+                if let Made::File(content) | Made::Appended(content) = kind {
                     bytes += content.len();
                     if bytes > MAX_MADE_BYTES {
                         return Err(Unrecordable::TooMuch { path });
@@ -205,7 +205,17 @@ impl<'t> Observer<'t> {
         } else {
             bytes
         };
-        Ok(Made::File(bytes))
+        // What a script adds to a file is what a person wants to see of it.
+        let before = self.tree.get(path).and_then(Node::file);
+        let before = before.and_then(FileContent::bytes).unwrap_or_default();
+        Ok(match bytes.strip_prefix(before) {
+            Some(rest)
+                if !before.is_empty() && std::str::from_utf8(rest).is_ok_and(is_readable) =>
+            {
+                Made::Appended(rest.to_vec())
+            }
+            _ => Made::File(bytes),
+        })
     }
 
     /// Returns a `shadow` whose new lines have the epoch's day where they have the current one.

@@ -44,6 +44,7 @@ const CHANGE: &[&str] = &[
     "char",
     "block",
     "text",
+    "append",
     "base64",
     "same-as",
     "mode",
@@ -101,6 +102,8 @@ pub enum What {
 pub enum Made {
     /// A file with these bytes.
     File(Vec<u8>),
+    /// A file with the bytes that it had before the script ran, and these.
+    Appended(Vec<u8>),
     /// A file with the bytes that another file had before the script ran.
     SameAs(GuestPath),
     /// A directory.
@@ -249,7 +252,7 @@ fn fields(change: &Recorded) -> Vec<String> {
     let mut fields = vec![format!("path = {path}")];
     let device = |device: &Device| format!("\"{}:{}\"", device.major, device.minor);
     match made {
-        None | Some(Made::File(_)) => {}
+        None | Some(Made::File(_) | Made::Appended(_)) => {}
         Some(Made::SameAs(path)) => {
             fields.push(format!("same-as = {}", text(path.as_bytes())));
         }
@@ -288,11 +291,14 @@ fn fields(change: &Recorded) -> Vec<String> {
             _ => format!("base64 = {}", string(&BASE64.encode(bytes))),
         });
     }
+    if let Some(Made::Appended(bytes)) = made {
+        fields.push(format!("append = {}", text(bytes)));
+    }
     fields
 }
 
 /// Says whether a person can read it: nothing but lines.
-fn is_readable(text: &str) -> bool {
+pub(super) fn is_readable(text: &str) -> bool {
     text.chars()
         .all(|char| !char.is_control() || "\n\t".contains(char))
 }
@@ -373,6 +379,8 @@ impl Reader<'_> {
             Made::BlockDevice(self.device(&device).ok_or(Reported)?)
         } else if let Some(text) = table.string("text") {
             Made::File(text.value.into_bytes())
+        } else if let Some(text) = table.string("append") {
+            Made::Appended(text.value.into_bytes())
         } else if let Some(text) = table.string("base64") {
             let bytes = self.reported(&text, BASE64.decode(&text.value));
             Made::File(bytes.ok_or(Reported)?)

@@ -43,7 +43,7 @@ pub(crate) fn changes(recorded: &[Recorded], tree: &Tree, epoch: i64) -> Vec<Cha
             }
             What::Made(made, recorded) => {
                 let attributes = attributes(recorded, &path, tree, epoch);
-                let kind = kind(made, tree);
+                let kind = kind(made, &path, tree);
                 changes.push(Change::Make {
                     path,
                     kind,
@@ -55,8 +55,13 @@ pub(crate) fn changes(recorded: &[Recorded], tree: &Tree, epoch: i64) -> Vec<Cha
     changes
 }
 
-fn kind(made: &Made, tree: &Tree) -> change::Made {
+fn kind(made: &Made, path: &GuestPath, tree: &Tree) -> change::Made {
     match made {
+        Made::Appended(bytes) => {
+            let before = tree.get(path).and_then(prebake_rootfs::Node::file);
+            let before = before.and_then(FileContent::bytes).unwrap_or_default();
+            change::Made::File(FileContent::inline([before, bytes].concat()))
+        }
         Made::File(bytes) => change::Made::File(FileContent::inline(bytes.clone())),
         Made::SameAs(path) => {
             let file = tree.get(path).and_then(prebake_rootfs::Node::file);
