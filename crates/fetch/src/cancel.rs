@@ -48,7 +48,7 @@ impl Cancel {
     }
 
     /// Waits for `time`, or less when the token is pulled; returns whether it was.
-    pub(crate) fn wait(&self, time: Duration) -> bool {
+    pub fn wait(&self, time: Duration) -> bool {
         let hooks = self
             .inner
             .hooks
@@ -63,7 +63,7 @@ impl Cancel {
     }
 
     /// Runs `hook` when the token is pulled, or now if it was already.
-    pub(crate) fn on_cancel(&self, hook: impl FnOnce() + Send + 'static) {
+    pub fn on_cancel(&self, hook: impl FnOnce() + Send + 'static) {
         let mut hooks = self
             .inner
             .hooks

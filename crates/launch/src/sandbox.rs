@@ -36,6 +36,7 @@ mod perform;
 mod placed;
 #[cfg(target_os = "linux")]
 mod session;
+mod stopper;
 #[cfg(target_os = "linux")]
 mod unpack;
 
@@ -52,6 +53,7 @@ pub use self::machine::Machine;
 use self::nowhere::Session;
 #[cfg(target_os = "linux")]
 use self::session::Session;
+pub use self::stopper::Stopper;
 
 /// A root filesystem on a `tmpfs` of its own, and the process that holds it.
 ///
@@ -83,6 +85,11 @@ impl Sandbox {
     /// Says whose files it can hold.
     pub fn owners(&self) -> Owners {
         self.0.owners()
+    }
+
+    /// Returns what ends it from another thread.
+    pub fn stopper(&self) -> Stopper {
+        self.0.stopper()
     }
 
     /// Takes the names of `gone` away, directories with all that is in them, and then unpacks the

@@ -220,11 +220,14 @@ impl<'c> Bake<'c> {
             let effect = self
                 .scripts
                 .effect(&call, tree, &mut self.blobs, self.epoch, &tell)
-                .map_err(|source| Error::Script {
-                    arch: self.arch,
-                    package: call.package.clone(),
-                    script: call.kind,
-                    source,
+                .map_err(|source| match self.context.alive() {
+                    Err(interrupted) => interrupted,
+                    Ok(()) => Error::Script {
+                        arch: self.arch,
+                        package: call.package.clone(),
+                        script: call.kind,
+                        source,
+                    },
                 })?;
             let done = match effect {
                 Effect::Skipped => self.merge.skip_script(),

@@ -74,7 +74,8 @@ impl Chooser<'_> {
         let (runs, ran) = bake.take_runs();
         if ran > 0 {
             // What was run is run again, later, to see whether it does the same.
-            std::thread::sleep(BETWEEN_RUNS);
+            context.cancel.wait(BETWEEN_RUNS);
+            context.alive()?;
             let (mut again, _) = self.begin(from)?;
             again.apply(&chosen.steps, &chosen.blobs, &chosen.order)?;
             same_twice(arch, &runs, &again.take_runs().0)?;
@@ -111,7 +112,7 @@ impl Chooser<'_> {
 
     /// Begins a bake that writes down what scripts do.
     fn begin(&self, start: Option<(&LockedBase, &Blob)>) -> Result<(Bake<'_>, Base), Error> {
-        let scripts = Scripts::writing(self.arch, self.recorded);
+        let scripts = Scripts::writing(self.arch, self.recorded, self.context.cancel.clone());
         Bake::begin(
             self.arch,
             start,

@@ -134,8 +134,8 @@ pub enum Error {
         /// Why.
         source: MergeError,
     },
-    /// A package's script is in the way.
-    #[error("the {script} script of `{package}` is in the way for {arch}")]
+    /// What a package's script does is not known, or must not be.
+    #[error("failed to apply the {script} script of `{package}` for {arch}")]
     Script {
         /// For which architecture.
         arch: Arch,

@@ -11,6 +11,7 @@ mod recorder;
 mod replay;
 
 use prebake_apk::digest::Sha256;
+use prebake_fetch::Cancel;
 use prebake_rootfs::Tree;
 use prebake_rootfs::merge::Call;
 use sha2::Digest as _;
@@ -83,12 +84,13 @@ pub(crate) enum Effect {
 }
 
 impl<'r> Scripts<'r> {
-    /// Writes a record; what stands in `known` is not run again.
-    pub(crate) fn writing(arch: Arch, known: &'r Record) -> Self {
+    /// Writes a record; what stands in `known` is not run again. A script that runs when `cancel`
+    /// is pulled is ended.
+    pub(crate) fn writing(arch: Arch, known: &'r Record, cancel: Cancel) -> Self {
         Self::Write(Box::new(Writer {
             arch,
             known,
-            recorder: Recorder::new(arch),
+            recorder: Recorder::new(arch, cancel),
             runs: Vec::new(),
             ran: 0,
         }))

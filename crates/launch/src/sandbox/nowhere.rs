@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use prebake_apk::path::GuestPath;
 
-use super::{Call, Finished, Found, Limits, Machine, Owners, SandboxError, Unavailable};
+use super::{Call, Finished, Found, Limits, Machine, Owners, SandboxError, Stopper, Unavailable};
 
 /// A sandbox that was started, of which there is none.
 #[derive(Debug)]
@@ -17,6 +17,10 @@ impl Session {
     }
 
     pub(super) fn owners(&self) -> Owners {
+        match self.0 {}
+    }
+
+    pub(super) fn stopper(&self) -> Stopper {
         match self.0 {}
     }
 

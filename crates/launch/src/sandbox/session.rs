@@ -3,6 +3,7 @@
 use std::io::{self, BufReader, BufWriter, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use prebake_apk::path::GuestPath;
@@ -13,6 +14,7 @@ use super::error::{SandboxError, Unavailable};
 use super::failures;
 use super::found::Found;
 use super::messages::{self, PATIENCE, Pieces};
+use super::stopper::Stopper;
 use super::{Limits, Machine, Owners};
 use crate::linux::process::Process;
 use crate::linux::{descriptors, emulator, id_map, wire};
@@ -27,6 +29,8 @@ pub(super) struct Session {
     owners: Owners,
     input: BufReader<UnixStream>,
     output: BufWriter<UnixStream>,
+    /// The same connection, for whoever stops it from another thread.
+    connection: Arc<UnixStream>,
     /// Whether the two ends no longer know what the other is at.
     lost: bool,
     // Dropped last: it kills and reaps what still runs.
@@ -55,11 +59,13 @@ impl Session {
             .and_then(|()| socket.set_write_timeout(Some(PATIENCE)));
         setting.map_err(lost)?;
         let input = socket.try_clone().map_err(lost)?;
+        let connection = Arc::new(socket.try_clone().map_err(lost)?);
         let mut session = Self {
             limits: limits.clone(),
             owners: Owners::All,
             input: BufReader::with_capacity(BUFFER, input),
             output: BufWriter::with_capacity(BUFFER, socket),
+            connection,
             lost: false,
             agent,
         };
@@ -91,6 +97,12 @@ impl Session {
 
     pub(super) fn owners(&self) -> Owners {
         self.owners
+    }
+
+    pub(super) fn stopper(&self) -> Stopper {
+        Stopper {
+            connection: Arc::downgrade(&self.connection),
+        }
     }
 
     pub(super) fn update(

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prebake_apk::path::GuestPath;
+use prebake_fetch::Cancel;
 use prebake_image::{ImageError, tar};
 use prebake_launch::sandbox::{self, Limits, Machine, Sandbox, Status};
 use prebake_rootfs::Tree;
@@ -23,6 +24,7 @@ const HOSTNAME: &[u8] = b"localhost";
 #[derive(Debug)]
 pub(crate) struct Recorder {
     arch: Arch,
+    cancel: Cancel,
     limits: Limits,
     kept: Option<Kept>,
 }
@@ -38,9 +40,10 @@ struct Kept {
 
 impl Recorder {
     /// Nothing is started before the first script.
-    pub(crate) fn new(arch: Arch) -> Self {
+    pub(crate) fn new(arch: Arch, cancel: Cancel) -> Self {
         Self {
             arch,
+            cancel,
             limits: Limits::default(),
             kept: None,
         }
@@ -103,10 +106,14 @@ impl Recorder {
         Ok(observed)
     }
 
+    /// Starts a sandbox, which ends when somebody asks to stop.
     fn start(&self) -> Result<Sandbox, ScriptError> {
         let machine = Machine::of_alpine(self.arch.name());
         let machine = machine.ok_or(ScriptError::UnknownMachine)?;
-        Sandbox::start(&self.limits, machine).map_err(ScriptError::Sandbox)
+        let sandbox = Sandbox::start(&self.limits, machine).map_err(ScriptError::Sandbox)?;
+        let stopper = sandbox.stopper();
+        self.cancel.on_cancel(move || stopper.stop());
+        Ok(sandbox)
     }
 }
 
