@@ -217,16 +217,20 @@ fn the_user_changes_nothing() {
 
     let other = recipe.kitchen(&mirror);
     let starter: &[&str] = if judge::is_root() {
-        // Nobody may not enter the folder that cargo builds in: there is a copy in the kitchen.
-        let program = env!("CARGO_BIN_EXE_prebake");
-        fs_err::copy(program, other.path("prebake")).expect("the program can be copied");
-        let (chown, setpriv) = (
+        let (cp, chown, setpriv) = (
+            judge::program(test, "cp"),
             judge::program(test, "chown"),
             judge::program(test, "setpriv"),
         );
-        let (Some(chown), Some(_)) = (chown, setpriv) else {
+        let (Some(cp), Some(chown), Some(_)) = (cp, chown, setpriv) else {
             return;
         };
+        // Nobody may not enter the folder that cargo builds in: there is a copy in the kitchen.
+        // Another process makes it: a child that another test forks just now would have open for
+        // writing what this one has, and the kernel runs no program that somebody may write.
+        let copy = other.path("prebake").display().to_string();
+        cp.run([env!("CARGO_BIN_EXE_prebake"), &copy])
+            .expect_success();
         let folder = other.path("");
         chown
             .run(["-R", "65534:65534", &folder.to_string_lossy()])
