@@ -4,8 +4,11 @@
 use std::path::{Path, PathBuf};
 
 use crate::judge::{self, Judge};
-use crate::oracle::Outcome;
+use crate::oracle::{Outcome, with_devices};
 use crate::shared::found_or_skipped;
+
+/// The search path that apk gives to scripts.
+const SEARCH_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A root filesystem in a folder, to run programs in.
 ///
@@ -61,12 +64,32 @@ impl Sandbox {
         self.run(["/bin/sh", "-c", line])
     }
 
-    fn command(&self) -> std::process::Command {
-        let mut command = self.unshare.command_as_root();
-        // The search path that apk gives to scripts.
+    /// Runs a line of shell inside as [`Sandbox::shell`] does, with a few devices as well, and the
+    /// host's folder `media`, read-only, at `/media`: a mirror to add packages from.
+    ///
+    /// # Panics
+    ///
+    /// If the sandbox cannot be started.
+    pub fn shell_with_media(&self, media: &Path, line: &str) -> Outcome {
+        const MEDIA: &str = r#"set -e
+mount --bind -o ro "$1" "$2/media"
+exec chroot "$2" /bin/sh -c "$3""#;
+        let mut command = with_devices(Path::new("sh"), &self.root);
         command
             .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("PATH", SEARCH_PATH)
+            .args(["-c", MEDIA, "sh"])
+            .arg(media)
+            .arg(&self.root)
+            .arg(line);
+        Outcome::of(&mut command)
+    }
+
+    fn command(&self) -> std::process::Command {
+        let mut command = self.unshare.command_as_root();
+        command
+            .env_clear()
+            .env("PATH", SEARCH_PATH)
             .args(["--mount", "--pid", "--fork", "--net"]);
         command
     }
