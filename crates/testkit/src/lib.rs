@@ -28,6 +28,7 @@ pub mod archive;
 pub mod base;
 pub mod database;
 pub mod elf;
+pub mod emulator;
 mod first_recipe;
 pub mod http;
 pub mod judge;

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::emulator::Emulator;
 use crate::judge;
 use crate::shared;
 
@@ -27,6 +28,7 @@ pub struct Add {
     arch: Option<String>,
     keys: Option<PathBuf>,
     scripts: bool,
+    emulator: Option<Emulator>,
     simulate: bool,
     more: Vec<String>,
 }
@@ -96,6 +98,13 @@ impl Add {
     #[must_use]
     pub fn with_scripts(mut self) -> Self {
         self.scripts = true;
+        self
+    }
+
+    /// Has the packages' programs, another machine's, run by `emulator`.
+    #[must_use]
+    pub fn emulated_by(mut self, emulator: &Emulator) -> Self {
+        self.emulator = Some(emulator.clone());
         self
     }
 
@@ -173,7 +182,10 @@ impl Oracle {
         arguments.extend(add.more.iter().cloned());
         arguments.extend(add.packages.iter().cloned());
         if add.scripts {
-            let mut command = with_devices(&self.program, &self.root());
+            let mut command = match &add.emulator {
+                Some(emulator) => emulator.with_devices(&self.program, &self.root()),
+                None => with_devices(&self.program, &self.root()),
+            };
             return Outcome::of(self.told(&mut command, &arguments));
         }
         self.run(&arguments)
@@ -273,7 +285,7 @@ impl Outcome {
 
 /// How long a judge may take, in seconds. Real apk waits for ever where it meets a FIFO in an
 /// audit; no honest run takes a tenth of this.
-const PATIENCE: &str = "300";
+pub(crate) const PATIENCE: &str = "300";
 
 /// Returns what starts `program` as root: itself, or in a user namespace whose root we are; and
 /// ends it when [`PATIENCE`] does.
@@ -290,16 +302,18 @@ pub(crate) fn as_root(program: &Path) -> Command {
 /// Mounts what a script expects below the root `$1` and becomes the rest of its arguments.
 ///
 /// In a bare chroot a script's `2>/dev/null` would make a regular file. What is mounted covers
-/// the root's own `dev` and `proc` and is gone with the mount namespace.
-const MOUNT: &str = r#"set -e
+/// the root's own `dev` and `proc` and is gone with the mount namespace. Where the root has devices
+/// of its own (`apk --initdb` makes some), only those are covered: packages may put folders there.
+pub(crate) const MOUNT: &str = r#"set -e
 root=$1
 shift
 if [ -d "$root/proc" ]; then mount -t proc proc "$root/proc"; fi
 if [ -d "$root/dev" ]; then
-    mount -t tmpfs -o mode=755 dev "$root/dev"
+    own=no
+    if [ -c "$root/dev/null" ]; then own=yes; else mount -t tmpfs -o mode=755 dev "$root/dev"; fi
     for name in null zero full random urandom; do
-        : > "$root/dev/$name"
-        mount --bind "/dev/$name" "$root/dev/$name"
+        if [ $own = no ]; then : > "$root/dev/$name"; fi
+        if [ -e "$root/dev/$name" ]; then mount --bind "/dev/$name" "$root/dev/$name"; fi
     done
 fi
 exec "$@""#;
