@@ -233,7 +233,9 @@ impl Watch<'_> {
             while let Ok(Some((ended, status))) = wait(WaitOptions::NOHANG) {
                 if ended == pid {
                     child.was_reaped();
-                    self.disk |= status.terminating_signal() == Some(libc::SIGXFSZ);
+                    // A shell tells its last child's signal by its own exit status.
+                    self.disk |= status.terminating_signal() == Some(libc::SIGXFSZ)
+                        || status.exit_status() == Some(128 + libc::SIGXFSZ);
                     return Outcome::Ended(match status.terminating_signal() {
                         Some(signal) => Ended::Signalled(signal),
                         None => Ended::Exited(status.exit_status().unwrap_or_default()),
