@@ -2,7 +2,7 @@
 
 use prebake_apk::path::GuestPath;
 use prebake_image::ImageError;
-use prebake_launch::sandbox::{Refused, SandboxError};
+use prebake_launch::sandbox::{NotRun, Refused, SandboxError};
 
 /// Why a script's effect is not known, or cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -17,9 +17,12 @@ pub enum ScriptError {
     /// Nothing is known of programs for the architecture.
     #[error("nothing here runs programs for this architecture")]
     UnknownMachine,
-    /// It was stopped, or took the sandbox with it.
-    #[error("it did not run to its end")]
+    /// It never began, was stopped, or took the sandbox with it.
+    #[error("{}", how(.0))]
     Stopped(#[source] SandboxError),
+    /// What it left cannot be told.
+    #[error("what it left cannot be recorded")]
+    Untold(#[source] SandboxError),
     /// The tree cannot be brought into the sandbox.
     #[error("failed to bring the tree into the sandbox")]
     Tree(#[source] ImageError),
@@ -100,12 +103,39 @@ impl ScriptError {
                 "run `prebake lock` on Linux once and commit what it writes: every other host \
                  takes the record"
             }
-            Self::Unrecordable(Unrecordable::Own { .. }) => {
+            Self::Unrecordable(Unrecordable::Own { .. }) | Self::Differs { .. } => {
                 "let it be made when the rootfs first starts, and not before"
+            }
+            Self::Failed { refused, .. } | Self::Refused { refused, .. }
+                if refused.contains(&Refused::Network) =>
+            {
+                "what a script fetches is something else tomorrow: bring it by a package or a \
+                 `[[file]]` of the recipe"
+            }
+            Self::Stopped(SandboxError::NotRun {
+                why: NotRun::NoInterpreter(_),
+                ..
+            }) => {
+                "the package should depend on the one that brings it: tell whoever keeps it; what \
+                 was done so far was thrown away"
             }
             _ => "tell whoever keeps the package; what it did was thrown away",
         };
         vec![first.to_owned(), SKIP.to_owned()]
+    }
+}
+
+/// Returns how far a script came, and what it wrote until then.
+fn how(error: &SandboxError) -> String {
+    match error {
+        SandboxError::NotRun { .. } | SandboxError::Script { .. } => "it did not begin".to_owned(),
+        SandboxError::TimedOut { output, .. }
+        | SandboxError::TooManyProcesses { output, .. }
+        | SandboxError::OutOfMemory { output, .. } => {
+            let output = String::from_utf8_lossy(output);
+            format!("it did not run to its end{}", said(&output))
+        }
+        _ => "it did not run to its end".to_owned(),
     }
 }
 
@@ -126,6 +156,7 @@ fn tried(refused: &[Refused]) -> String {
 /// Returns the last of what a script wrote, to stand behind a message.
 fn said(output: &str) -> String {
     const LINES: usize = 12;
+    const WIDTH: usize = 300;
     let lines: Vec<_> = output
         .lines()
         .filter(|line| !line.trim().is_empty())
@@ -133,7 +164,7 @@ fn said(output: &str) -> String {
     let first = lines.len().saturating_sub(LINES);
     let last = lines.get(first..).unwrap_or_default();
     if last.is_empty() {
-        return " and wrote nothing".to_owned();
+        return "; it wrote nothing".to_owned();
     }
     let mut text = String::from("; it wrote:");
     if first > 0 {
@@ -141,7 +172,9 @@ fn said(output: &str) -> String {
     }
     for line in last {
         text.push_str("\n  ");
-        text.push_str(line);
+        // What it wrote is shown on somebody's terminal, and is not to steer that.
+        let tame = |char: char| if char.is_control() { '\u{fffd}' } else { char };
+        text.extend(line.trim_end().chars().take(WIDTH).map(tame));
     }
     text
 }

@@ -99,7 +99,7 @@ impl Recorder {
                 output: String::from_utf8_lossy(&finished.output).into_owned(),
             });
         }
-        let found = kept.sandbox.changes().map_err(ScriptError::Stopped)?;
+        let found = kept.sandbox.changes().map_err(ScriptError::Untold)?;
         kept.changed = found.iter().map(|found| found.path().clone()).collect();
         let observed = Observer::new(tree, epoch, started).observe(found)?;
         self.kept = Some(kept);
