@@ -267,7 +267,7 @@ impl<'c> Bake<'c> {
     pub(crate) fn take_runs(&mut self) -> (Vec<Run>, usize) {
         match std::mem::replace(&mut self.scripts, Scripts::Skip) {
             Scripts::Write(writer) => writer.into_runs(),
-            Scripts::Skip | Scripts::Replay(_) => (Vec::new(), 0),
+            Scripts::Skip | Scripts::Replay(..) => (Vec::new(), 0),
         }
     }
 

@@ -114,7 +114,7 @@ pub fn build(recipe: &Recipe, options: &BuildOptions, context: &Context) -> Resu
     let mut outputs = Vec::new();
     for (locked, blobs) in rootfs.into_iter().zip(blobs) {
         update::check_record(recipe, locked, &record)?;
-        let scripts = Scripts::Replay(&record);
+        let scripts = Scripts::Replay(locked.arch, &record);
         let (_, mut baked) = bake(recipe, locked, &blobs, scripts, context)?;
         for (_, output, path) in paths.iter().filter(|(arch, ..)| *arch == locked.arch) {
             outputs.push(write(output, path.clone(), locked, &mut baked, context)?);

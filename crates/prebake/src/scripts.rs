@@ -55,8 +55,8 @@ pub(crate) fn key(call: &Call, tree: &Tree) -> Sha256 {
 pub(crate) enum Scripts<'r> {
     /// None is run, and each is said to be missing.
     Skip,
-    /// What it changed is taken from the record.
-    Replay(&'r Record),
+    /// What it changed is taken from what the record has for the architecture.
+    Replay(Arch, &'r Record),
     /// What the record does not know is run and written down.
     Write(Box<Writer<'r>>),
 }
@@ -115,8 +115,8 @@ impl<'r> Scripts<'r> {
         let key = key(call, tree);
         let changes = match self {
             Self::Skip => return Ok(Effect::Skipped),
-            Self::Replay(record) => {
-                let run = record.find(&key).ok_or(ScriptError::NotRecorded)?;
+            Self::Replay(arch, record) => {
+                let run = record.find(*arch, &key).ok_or(ScriptError::NotRecorded)?;
                 run.changes.clone()
             }
             Self::Write(writer) => writer.write(call, key, tree, blobs, epoch, running)?,
@@ -135,7 +135,7 @@ impl Writer<'_> {
         epoch: i64,
         running: &dyn Fn(),
     ) -> Result<Vec<Recorded>, ScriptError> {
-        let changes = if let Some(run) = self.known.find(&key) {
+        let changes = if let Some(run) = self.known.find(self.arch, &key) {
             run.changes.clone()
         } else {
             self.ran += 1;

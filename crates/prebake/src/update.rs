@@ -184,7 +184,9 @@ pub fn update_lock(recipe: &Recipe, upgrade: &Upgrade, context: &Context) -> Res
             changes: Vec::new(),
         });
     }
-    let recorded = read_record(recipe)?.unwrap_or_default();
+    let there = read_record(recipe)?.unwrap_or_default();
+    // A record alone is nobody's word for what a script did: what no lock names is run again.
+    let recorded = there.vouched_for(previous.as_ref());
     let mut record = Record::default();
     let mut rootfs = Vec::new();
     for arch in &recipe.arches {
@@ -213,7 +215,7 @@ pub fn update_lock(recipe: &Recipe, upgrade: &Upgrade, context: &Context) -> Res
     };
     context.alive()?;
     // A record without its lock is only not used; a lock without its record is not current.
-    write_record(recipe, &recorded, &record)?;
+    write_record(recipe, &there, &record)?;
     if state != LockState::Current {
         let path = recipe.lock_path();
         write_file(&path, lock.to_text().as_bytes())?;

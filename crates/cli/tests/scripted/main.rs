@@ -6,3 +6,4 @@ mod faults;
 #[path = "../kitchen/mod.rs"]
 mod kitchen;
 mod pantry;
+mod records;

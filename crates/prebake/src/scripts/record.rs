@@ -21,6 +21,7 @@ use toml::Value;
 
 use crate::arch::Arch;
 use crate::document::{self, At, DocumentError, Problems, Table};
+use crate::lock::Lock;
 
 /// The longest record read, in bytes. One with all of Alpine's certificates has 40 kB.
 pub const MAX_RECORD_BYTES: u64 = 64 << 20;
@@ -31,6 +32,9 @@ const VERSION: u64 = 1;
 const HEADER: &str = "\
 # Written by `prebake lock`: what the packages' scripts changed. Commit it with the lock.
 ";
+
+/// What is said of a key that is not there.
+const EVERY: &str = "every record has it";
 
 const TOP: &[&str] = &["version", "run"];
 const RUN: &[&str] = &["arch", "package", "script", "key", "changes"];
@@ -172,6 +176,8 @@ impl Record {
     /// Reads a record from its text. `path` names it in messages.
     pub fn parse(path: &Path, text: &str) -> Result<Self, DocumentError> {
         document::read("the record", path, text, TOP, |top, problems| {
+            let reader = Reader { problems };
+            reader.expect(top, "version")?;
             let version = top.number("version")?;
             if version != VERSION {
                 problems.add_with_hint(
@@ -181,7 +187,6 @@ impl Record {
                 );
                 return None;
             }
-            let reader = Reader { problems };
             let runs: Vec<_> = top
                 .tables("run", "[[run]]", RUN)
                 .iter()
@@ -204,9 +209,21 @@ impl Record {
         out
     }
 
-    /// Returns the run that `key` names.
-    pub fn find(&self, key: &Sha256) -> Option<&Run> {
-        self.runs.iter().find(|run| run.key == *key)
+    /// Returns the run for `arch` that `key` names.
+    pub fn find(&self, arch: Arch, key: &Sha256) -> Option<&Run> {
+        let mut runs = self.runs.iter();
+        runs.find(|run| run.arch == arch && run.key == *key)
+    }
+
+    /// Returns the runs that `lock` vouches for; none without a lock.
+    pub(crate) fn vouched_for(&self, lock: Option<&Lock>) -> Self {
+        let locked = lock.iter().flat_map(|lock| &lock.rootfs);
+        let good = locked.filter(|rootfs| rootfs.scripts == self.digest(rootfs.arch));
+        let good: Vec<Arch> = good.map(|rootfs| rootfs.arch).collect();
+        let runs = self.runs.iter().filter(|run| good.contains(&run.arch));
+        Self {
+            runs: runs.cloned().collect(),
+        }
     }
 
     /// Returns the digest by which a lock knows the runs for `arch`; `None` if there are none.
@@ -394,7 +411,12 @@ impl Reader<'_> {
 
     fn attributes(&self, table: &Table<'_>, made: Option<&Made>) -> Option<Attributes> {
         let is_link = matches!(made, Some(Made::Symlink(_)));
-        let mode = if is_link { 0o777 } else { table.mode("mode")? };
+        let mode = if is_link {
+            0o777
+        } else {
+            self.expect(table, "mode")?;
+            table.mode("mode")?
+        };
         let (uid, gid) = match table.string("owner") {
             None => (0, 0),
             Some(owner) => self.pair(&owner)?,
@@ -444,6 +466,15 @@ impl Reader<'_> {
         self.reported(text, GuestPath::from_relative(text.value.as_bytes()))
     }
 
+    /// Reports `key` where it is not there.
+    fn expect(&self, table: &Table<'_>, key: &str) -> Option<()> {
+        if !table.has(key) {
+            let message = format!("`{key}` is missing: {EVERY}");
+            self.problems.add(&table.span, message);
+        }
+        table.has(key).then_some(())
+    }
+
     fn reported<T, E: std::fmt::Display>(&self, at: &At<String>, read: Result<T, E>) -> Option<T> {
         read.map_err(|error| self.problems.add(&at.span, error.to_string()))
             .ok()
@@ -451,5 +482,5 @@ impl Reader<'_> {
 }
 
 fn required(table: &Table<'_>, key: &str) -> Option<At<String>> {
-    table.required_string(key, "every record has it")
+    table.required_string(key, EVERY)
 }
