@@ -248,13 +248,17 @@ impl<'c> Bake<'c> {
             let mut due = self.due.iter();
             if !due.any(|(package, kind)| skipped.is(package, *kind)) {
                 let name = &skipped.package.value;
+                let others = self.due.iter();
+                let others = others.filter(|(package, _)| package == name.as_bytes());
+                let others: Vec<_> = others.map(|(_, kind)| format!("`{kind}`")).collect();
                 let names = self.due.iter().map(|(package, _)| package);
                 let names: Vec<_> = names.map(|name| String::from_utf8_lossy(name)).collect();
                 let near = nearest(name, names.iter().map(AsRef::as_ref));
-                let hint = near.map_or_else(
-                    || "take it out of the recipe".to_owned(),
-                    |near| format!("did you mean `{near}`?"),
-                );
+                let hint = match near {
+                    _ if !others.is_empty() => format!("it has {}", others.join(", ")),
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "take it out of the recipe".to_owned(),
+                };
                 let message = format!("`{name}` has no such script to run for {}", self.arch);
                 let span = skipped.package.span.clone();
                 return Err(recipe.problem(span, message, Some(hint)).into());
