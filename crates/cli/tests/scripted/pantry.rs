@@ -53,11 +53,13 @@ impl Scripted {
 
     /// Writes the recipe for these architectures and packages; `first` stands at its beginning.
     pub(crate) fn cook_for(&self, arches: &[&str], packages: &[&str], first: &str, rest: &str) {
+        // The newer one is there for both.
+        let release = if arches.len() > 1 { "3.20.3" } else { "3.19.4" };
         let real = format!("file://{}", self.real.display());
         let key = self.mirror.key_file().display().to_string();
         let recipe = format!(
             "name = \"r\"\narch = {arches:?}\npackages = {packages:?}\nmirrors = [{real:?}]\n{first}\n\
-             [base]\nrelease = \"3.19.4\"\n\
+             [base]\nrelease = \"{release}\"\n\
              [[repository]]\nurl = \"{}/v3.99/main\"\nkeys = [{key:?}]\n\
              [[output]]\npath = \"{}\"\n{rest}",
             self.mirror.url(),
@@ -107,7 +109,10 @@ impl Scripted {
 /// Makes a mirror with these packages.
 pub(crate) fn mirror(packages: impl IntoIterator<Item = PackageBuilder>) -> Mirror {
     let empty = MirrorBuilder::new("v3.99").repository("main", "x86_64");
-    let packages = packages.into_iter();
-    let full = packages.fold(empty, |mirror, package| mirror.package("main", package));
+    let noarch = packages.into_iter().map(|package| package.arch("noarch"));
+    let full = noarch.fold(empty, |mirror, package| {
+        let mirror = mirror.package_for("main", "aarch64", package.clone());
+        mirror.package_for("main", "x86_64", package)
+    });
     full.build()
 }

@@ -287,3 +287,61 @@ impl Scripted {
         self.mirror = pantry::mirror(packages);
     }
 }
+
+#[test]
+fn one_record_has_two_architectures() {
+    let test = "one_record_has_two_architectures";
+    let Some(scripted) = ready(
+        test,
+        [package(
+            "uname",
+            "post-install",
+            "echo on $(uname -m) > /srv/uname",
+        )],
+    ) else {
+        return;
+    };
+    if judge::program(test, "qemu-aarch64-static").is_none() {
+        return;
+    }
+    scripted.cook_for(&["x86_64", "aarch64"], &["uname"], "", "");
+    scripted.run(&["build"]).expect(0);
+    let record = scripted.record();
+    assert_eq!(record.matches("[[run]]").count(), 2, "{record}");
+    for arch in ["x86_64", "aarch64"] {
+        let text = format!("text = \"\"\"\non {arch}\n\"\"\"");
+        assert!(record.contains(&text), "{record}");
+    }
+    let outputs = || ["x86_64.tar.gz", "aarch64.tar.gz"].map(|file| scripted.read(file));
+    let first = outputs();
+    assert!(first.iter().all(Option::is_some));
+    for file in ["x86_64.tar.gz", "aarch64.tar.gz"] {
+        scripted.forget(file);
+    }
+    // Neither needs a sandbox any more, nor do they together.
+    scripted
+        .confined(&["build", "--locked", "--arch", "aarch64"])
+        .expect(0);
+    scripted.confined(&["build", "--locked"]).expect(0);
+    assert!(outputs() == first);
+    // One that is changed does for both, for the lock is one.
+    scripted
+        .kitchen
+        .write(RECORD, record.replace("on aarch64", "on another"));
+    let said = scripted.confined(&["build", "--locked", "--arch", "x86_64"]);
+    said.expect(6);
+    assert!(
+        said.stderr.contains("the lock's for aarch64"),
+        "{}",
+        said.stderr
+    );
+    scripted.kitchen.write(RECORD, &record);
+    scripted.cook_for(
+        &["x86_64", "aarch64"],
+        &["uname"],
+        "",
+        "[etc]\nhostname = \"h\"\n",
+    );
+    scripted.confined(&["lock"]).expect(0);
+    assert_eq!(scripted.record(), record);
+}
