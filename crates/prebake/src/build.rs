@@ -8,6 +8,7 @@ use prebake_apk::package::ScriptKind;
 use prebake_apk::path::GuestPath;
 use prebake_fetch::{Blob, Wanted};
 use prebake_image::{ImageError, tar_gz};
+use prebake_rootfs::Report;
 use prebake_rootfs::merge::{Base, Script as PackageScript};
 
 use crate::arch::{self, Arch};
@@ -275,11 +276,6 @@ fn write(
     context.alive()?;
     file.commit().map_err(write_error)?;
     let report = &baked.report;
-    let triggers = report.triggers.iter().map(|trigger| PackageScript {
-        package: trigger.package.clone(),
-        kind: ScriptKind::Trigger,
-    });
-    let scripts_not_run = report.scripts.iter().cloned().chain(triggers).collect();
     Ok(BuiltOutput {
         path,
         arch: locked.arch,
@@ -289,10 +285,19 @@ fn write(
         uncompressed_size: written.uncompressed_length,
         packages: baked.packages(),
         scripts_run: report.ran.clone(),
-        scripts_not_run,
+        scripts_not_run: not_run(report),
         new_files: report.new_files.clone(),
         warnings: report.warnings.clone(),
     })
+}
+
+/// Returns the scripts and triggers that apk would have run and that were not, in its order.
+pub(crate) fn not_run(report: &Report) -> Vec<PackageScript> {
+    let triggers = report.triggers.iter().map(|trigger| PackageScript {
+        package: trigger.package.clone(),
+        kind: ScriptKind::Trigger,
+    });
+    report.scripts.iter().cloned().chain(triggers).collect()
 }
 
 /// Stops writing when somebody asked to stop.

@@ -26,7 +26,7 @@ use crate::reporter::Stage;
 use crate::repositories::{Moment, Opened, Reading, Repositories};
 use crate::scripts::{Record, Run, ScriptError, Scripts};
 use crate::update::Upgrade;
-use crate::{package_file, world};
+use crate::{build, package_file, world};
 
 /// The largest base that is taken, in bytes. Alpine's are under 5 MB.
 pub const MAX_BASE_BYTES: u64 = 1 << 30;
@@ -102,6 +102,7 @@ impl Chooser<'_> {
             release,
             identity: written.identity,
             scripts,
+            scripts_not_run: build::not_run(&baked.report),
             triggers,
             base,
             indexes: indexes.collect(),

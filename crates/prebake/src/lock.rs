@@ -10,6 +10,7 @@ mod v1;
 use std::path::Path;
 
 use prebake_apk::digest::{Sha1, Sha256};
+use prebake_rootfs::merge::Script as PackageScript;
 
 use crate::arch::Arch;
 use crate::document::DocumentError;
@@ -38,6 +39,9 @@ pub struct LockedRootfs {
     pub identity: Sha256,
     /// The digest of what its scripts did, as the record has it; `None` if that is nothing.
     pub scripts: Option<Sha256>,
+    /// The scripts and triggers that apk would have run and whose effect the recipe does without,
+    /// in apk's order.
+    pub scripts_not_run: Vec<PackageScript>,
     /// The packages with triggers in the order in which apk runs those.
     pub triggers: Vec<String>,
     /// What it starts from; `None` where it starts from nothing.

@@ -6,6 +6,7 @@ use std::fmt;
 use prebake_apk::digest::Sha1;
 use prebake_apk::installed::{Acl, InstalledPackage};
 use prebake_apk::path::GuestPath;
+use prebake_rootfs::merge::Script as PackageScript;
 use prebake_rootfs::tree::NodeKind;
 use prebake_rootfs::{Node, Tree};
 
@@ -27,6 +28,8 @@ pub struct Verification {
     pub packages: usize,
     /// The architecture, where the rootfs says it.
     pub arch: Option<Arch>,
+    /// The scripts and triggers whose effect is not in it, as the lock of the same identity says.
+    pub scripts_not_run: Vec<PackageScript>,
     /// Whether a lock was there to hold it against.
     pub locked: bool,
 }
@@ -147,6 +150,7 @@ pub fn verify(rootfs: &RootfsFile, lock: Option<&Lock>) -> Verification {
         files: 0,
         packages: rootfs.installed.packages.len(),
         arch,
+        scripts_not_run: Vec::new(),
         locked: lock.is_some(),
     };
     if let Some(lock) = lock {
@@ -162,8 +166,13 @@ pub fn verify(rootfs: &RootfsFile, lock: Option<&Lock>) -> Verification {
         }
     }
     let locked = lock.and_then(|lock| lock.rootfs(arch?));
-    let as_locked = locked.is_some_and(|locked| locked.identity == rootfs.identity);
-    against_database(rootfs, as_locked, &mut verification);
+    let as_locked = locked.filter(|locked| locked.identity == rootfs.identity);
+    if let Some(locked) = as_locked {
+        verification
+            .scripts_not_run
+            .clone_from(&locked.scripts_not_run);
+    }
+    against_database(rootfs, as_locked.is_some(), &mut verification);
     verification
 }
 

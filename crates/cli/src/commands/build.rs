@@ -79,7 +79,8 @@ fn tell_report(one: &BuiltOutput) {
     }
 }
 
-fn scripts_json(scripts: &[PackageScript]) -> Value {
+/// Returns scripts by their package, for programs.
+pub(crate) fn scripts_json(scripts: &[PackageScript]) -> Value {
     let script = |script: &PackageScript| {
         json!({
             "package": script.package,

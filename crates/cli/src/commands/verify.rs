@@ -7,6 +7,7 @@ use prebake::{Error, RootfsFile, read_lock_file};
 use serde_json::json;
 
 use crate::arguments::{Global, VerifyArguments};
+use crate::commands::build;
 use crate::{exit_code, output};
 
 /// The lock that is used where none is named, if it is there.
@@ -31,6 +32,7 @@ pub(crate) fn run(arguments: &VerifyArguments, global: &Global) -> Result<u8, Er
             "lock": path.map(|path| path.display().to_string()),
             "packages": found.packages,
             "files": found.files,
+            "scripts_not_run": build::scripts_json(&found.scripts_not_run),
             "findings": texts(&found.findings),
             "notes": texts(&found.notes),
         }));
@@ -48,6 +50,12 @@ pub(crate) fn run(arguments: &VerifyArguments, global: &Global) -> Result<u8, Er
             for note in &found.notes {
                 output::notice(&format!(
                     "note: {note}, which is the recipe's or a script's to say"
+                ));
+            }
+            for script in &found.scripts_not_run {
+                output::notice(&format!(
+                    "note: what {} of {} does is not in it",
+                    script.kind, script.package
                 ));
             }
             if !found.locked {

@@ -6,4 +6,5 @@ mod faults;
 #[path = "../kitchen/mod.rs"]
 mod kitchen;
 mod pantry;
+mod policy;
 mod records;

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::str::FromStr;
 
 use prebake_apk::digest::{Sha1, Sha256};
+use prebake_apk::package::ScriptKind;
+use prebake_rootfs::merge::Script as PackageScript;
 
 use super::{Lock, LockedBase, LockedIndex, LockedPackage, LockedRootfs, Step};
 use crate::arch::Arch;
@@ -13,7 +15,15 @@ use crate::document::{self, At, DocumentError, Problems, Table};
 
 const TOP: &[&str] = &["version", "recipe", "rootfs"];
 const ROOTFS: &[&str] = &[
-    "arch", "release", "identity", "scripts", "triggers", "base", "index", "package",
+    "arch",
+    "release",
+    "identity",
+    "scripts",
+    "scripts-not-run",
+    "triggers",
+    "base",
+    "index",
+    "package",
 ];
 const BASE: &[&str] = &["url", "size", "sha256"];
 const INDEX: &[&str] = &["url", "description", "size", "sha256", "key"];
@@ -43,6 +53,12 @@ pub(super) fn write(lock: &Lock) -> String {
         let _ = writeln!(out, "identity = \"{}\"", rootfs.identity);
         if let Some(scripts) = &rootfs.scripts {
             let _ = writeln!(out, "scripts = \"{scripts}\"");
+        }
+        if !rootfs.scripts_not_run.is_empty() {
+            let scripts = rootfs.scripts_not_run.iter();
+            let names = scripts.map(|script| format!("{}.{}", script.package, script.kind));
+            let names = toml::Value::from(names.collect::<Vec<_>>());
+            let _ = writeln!(out, "scripts-not-run = {names}");
         }
         if !rootfs.triggers.is_empty() {
             let triggers = toml::Value::from(rootfs.triggers.clone());
@@ -191,6 +207,7 @@ impl Reader<'_> {
             } else {
                 None
             },
+            scripts_not_run: self.scripts(table)?,
             triggers: table
                 .strings("triggers")
                 .into_iter()
@@ -200,6 +217,28 @@ impl Reader<'_> {
             indexes: indexes.into_iter().collect::<Option<_>>()?,
             steps: steps.into_iter().collect::<Option<_>>()?,
         })
+    }
+
+    /// Reads the names of scripts as apk has them: `name-version.post-install`.
+    fn scripts(&self, table: &Table<'_>) -> Option<Vec<PackageScript>> {
+        let names = table.strings("scripts-not-run").into_iter();
+        let scripts: Vec<_> = names
+            .map(|name| {
+                let script = name.value.rsplit_once('.').and_then(|(package, kind)| {
+                    let mut kinds = ScriptKind::ALL.into_iter();
+                    Some(PackageScript {
+                        package: package.to_owned(),
+                        kind: kinds.find(|known| known.name() == kind)?,
+                    })
+                });
+                if script.is_none() {
+                    let message = format!("`{}` is no package's script", name.value);
+                    self.problems.add(&name.span, message);
+                }
+                script
+            })
+            .collect();
+        scripts.into_iter().collect()
     }
 
     fn base(&self, table: &Table<'_>) -> Option<LockedBase> {
@@ -307,6 +346,10 @@ mod tests {
                 release: Some("3.21.3".to_owned()),
                 identity: sha256,
                 scripts: Some(sha256),
+                scripts_not_run: vec![PackageScript {
+                    package: "jq-1.7.1-r0".to_owned(),
+                    kind: ScriptKind::PostInstall,
+                }],
                 triggers: vec!["busybox".to_owned(), "jq".to_owned()],
                 base: Some(LockedBase {
                     url: "file:///b".to_owned(),
