@@ -65,7 +65,8 @@ pub struct Sandbox(Session);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Owners {
-    /// Those of all users: the caller is root, or `newuidmap` and `/etc/subuid` gave it ids.
+    /// Those of all users below [`Sandbox::IDS`]: the caller is root, or `newuidmap` and
+    /// `/etc/subuid` gave it ids.
     All,
     /// Root's only: what belongs to others is held as if it were root's and reported as theirs
     /// for as long as no script touches it ([`SandboxError::OwnerUnknown`]), and a script's own
@@ -74,6 +75,10 @@ pub enum Owners {
 }
 
 impl Sandbox {
+    /// The ids of users and groups that are there inside are those below this, where
+    /// [`Owners::All`] are. Alpine's `nobody` is 65534, and `/etc/subuid` gives 65536 by custom.
+    pub const IDS: u32 = 1 << 16;
+
     /// Starts an empty root filesystem for programs of `machine`, bounded by `limits`.
     ///
     /// Takes the machine whose programs will be run; where that is not the host's, an emulator

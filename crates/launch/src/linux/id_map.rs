@@ -5,16 +5,19 @@ use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, getegid, geteuid};
 
+use crate::sandbox::Sandbox;
+
 /// Where root's sandboxes have their ids outside: above those that systemd gives to containers
 /// (`524288` to `1879048191`) and below what programs take for negative.
 ///
 /// Ids of their own are worth more than the namespace alone. Root's files are not theirs, among
 /// them `/proc/sys`, and the kernel's limit of processes, which it never holds against root, holds
 /// for them.
-const OWN_RANGE: (u64, u64) = (0x7000_0000, 0x0800_0000);
+const OWN_RANGE: (u64, u64) = (0x7000_0000, COUNT);
 
-/// The fewest ids worth asking `newuidmap` for: Alpine's `nobody` is 65534.
-const ENOUGH: u64 = 65_535;
+/// How many ids there are inside, if they can be had. Never more, or a `chown` would work in one
+/// sandbox and not in another.
+const COUNT: u64 = Sandbox::IDS as u64;
 
 /// Ids inside, ids outside, and how many.
 type Range = (u64, u64, u64);
@@ -44,7 +47,7 @@ fn give_as_root(pid: Pid) -> io::Result<bool> {
     let groups = of_root("/proc/self/gid_map")?;
     write(pid, "uid_map", &lines(&users))?;
     write(pid, "gid_map", &lines(&groups))?;
-    let enough = |ranges: &[Range]| ranges.iter().map(|range| range.2).sum::<u64>() >= ENOUGH;
+    let enough = |ranges: &[Range]| ranges.iter().map(|range| range.2).sum::<u64>() == COUNT;
     Ok(enough(&users) && enough(&groups))
 }
 
@@ -65,7 +68,11 @@ fn of_root(own: &str) -> io::Result<Vec<Range>> {
     let (first, count) = OWN_RANGE;
     let holds = |(start, _, length): &Range| *start <= first && first + count <= start + length;
     if ranges.iter().any(holds) {
-        ranges = vec![(0, first, count)];
+        return Ok(vec![(0, first, count)]);
+    }
+    ranges.retain(|(inside, ..)| *inside < COUNT);
+    for (inside, _, count) in &mut ranges {
+        *count = (*count).min(COUNT - *inside);
     }
     Ok(ranges)
 }
@@ -113,8 +120,9 @@ fn granted(table: &str, name: Option<&str>, uid: u32) -> Option<(u64, u64)> {
         let who = fields.next()?;
         let mine = Some(who) == name || who.parse() == Ok(uid);
         let first = fields.next()?.parse().ok()?;
-        let count = fields.next()?.trim().parse().ok()?;
-        (mine && count >= ENOUGH).then_some((first, count))
+        let count: u64 = fields.next()?.trim().parse().ok()?;
+        // This user's own id is root's inside.
+        (mine && count >= COUNT - 1).then_some((first, COUNT - 1))
     })
 }
 
