@@ -2,7 +2,7 @@
 
 use prebake_apk::path::GuestPath;
 use prebake_image::ImageError;
-use prebake_launch::sandbox::{NotRun, Refused, SandboxError};
+use prebake_launch::sandbox::{NotRun, Refused, Sandbox, SandboxError};
 
 /// Why a script's effect is not known, or cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +14,29 @@ pub enum ScriptError {
     /// It has to be run, and cannot be here.
     #[error("it has to be run once to be recorded, and that is not possible here")]
     Sandbox(#[source] SandboxError),
+    /// It has to be run, and this user has not the ids that files belong to.
+    #[error(
+        "it has to be run once to be recorded, and this user has no ids for the owners of files{}",
+        named(path.as_ref())
+    )]
+    NoOwners {
+        /// A file of somebody else's in the tree that it would be run in.
+        path: Option<GuestPath>,
+    },
+    /// It has to be run, and the tree has a file of somebody whom no sandbox has.
+    #[error(
+        "it has to be run once to be recorded, and {path} belongs to {uid}:{gid}: scripts are \
+         run where ids are less than {}",
+        Sandbox::IDS
+    )]
+    Stranger {
+        /// The file.
+        path: GuestPath,
+        /// Its user.
+        uid: u32,
+        /// Its group.
+        gid: u32,
+    },
     /// Nothing is known of programs for the architecture.
     #[error("nothing here runs programs for this architecture")]
     UnknownMachine,
@@ -103,6 +126,11 @@ impl ScriptError {
                 "run `prebake lock` on Linux once and commit what it writes: every other host \
                  takes the record"
             }
+            Self::NoOwners { .. } => {
+                "install `uidmap` (`shadow-uidmap`, `shadow-utils`), with a range of 65535 ids or \
+                 more for this user in /etc/subuid and in /etc/subgid; or run `prebake lock` as root"
+            }
+            Self::Stranger { .. } => "give it another owner where it comes from",
             Self::Unrecordable(Unrecordable::Own { .. }) | Self::Differs { .. } => {
                 "let it be made when the rootfs first starts, and not before"
             }
@@ -137,6 +165,11 @@ fn how(error: &SandboxError) -> String {
         }
         _ => "it did not run to its end".to_owned(),
     }
+}
+
+/// Returns a file whose owner is at stake, where one is known, to stand behind a message.
+fn named(path: Option<&GuestPath>) -> String {
+    path.map_or_else(String::new, |path| format!(", such as that of {path}"))
 }
 
 /// Returns what a script tried and was not given, to stand behind a message.

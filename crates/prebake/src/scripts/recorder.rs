@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prebake_apk::path::GuestPath;
 use prebake_fetch::Cancel;
 use prebake_image::{ImageError, tar};
-use prebake_launch::sandbox::{self, Limits, Machine, Sandbox, Status};
+use prebake_launch::sandbox::{self, Limits, Machine, Owners, Sandbox, Status};
 use prebake_rootfs::Tree;
 use prebake_rootfs::merge::Call;
 use prebake_rootfs::tree::{Difference, NodeId};
@@ -66,6 +66,7 @@ impl Recorder {
                 changed: Vec::new(),
             },
         };
+        owners_can_be_had(kept.sandbox.owners(), tree)?;
         kept.bring_up_to(tree, blobs)?;
         // The sandbox's files have the host's time, which a kernel may give out a little late.
         let started = seconds_since_1970() - 1;
@@ -172,6 +173,34 @@ impl Kept {
                 Ok(())
             }
         }
+    }
+}
+
+/// Refuses to run a script where the owners of files could come out as others than they are.
+///
+/// Without ids for them, everything in the sandbox is root's. The sandbox tells where a script
+/// touched a file of somebody else's, and that is not enough: `cp -a` of one makes a file of
+/// root's, a `chown … || true` that fails leaves one, a file made in a directory with the set-gid
+/// bit has root's group, and what `stat` or `find -user` says goes into files or decides what is
+/// done. Nothing of this can be seen afterwards, not even in a script that changed nothing. So
+/// none is run, whatever the tree: a record must be the same whoever made it.
+///
+/// The same goes for an owner beyond the ids that every other sandbox has.
+fn owners_can_be_had(owners: Owners, tree: &Tree) -> Result<(), ScriptError> {
+    if owners != Owners::All {
+        let mut nodes = tree.in_order();
+        let theirs = nodes.find(|(_, node, _)| (node.uid, node.gid) != (0, 0));
+        let path = theirs.map(|(path, ..)| path.clone());
+        return Err(ScriptError::NoOwners { path });
+    }
+    let mut nodes = tree.in_order();
+    match nodes.find(|(_, node, _)| node.uid.max(node.gid) >= Sandbox::IDS) {
+        Some((path, node, _)) => Err(ScriptError::Stranger {
+            path: path.clone(),
+            uid: node.uid,
+            gid: node.gid,
+        }),
+        None => Ok(()),
     }
 }
 
