@@ -12,7 +12,11 @@ use std::process::Command;
 
 use bakes::{BAKES, Mirror, OUTPUT};
 use kitchen::{Kitchen, Output};
+use prebake_testkit::base::BaseBuilder;
 use prebake_testkit::judge;
+use prebake_testkit::member::Member;
+use prebake_testkit::mirror::MirrorBuilder;
+use prebake_testkit::package::PackageBuilder;
 use prebake_testkit::shared::{found_or_skipped, real_mirror};
 use prebake_testkit::tree::Dump;
 
@@ -186,6 +190,33 @@ fn the_first_recipe_needs_no_sandbox() {
     let refused = build(&second.kitchen(&mirror));
     refused.expect(8);
     for word in ["ca-certificates", "trigger", "prebake lock", "skip = true"] {
+        assert!(refused.stderr.contains(word), "{word}: {}", refused.stderr);
+    }
+}
+
+#[test]
+fn an_owner_whom_no_sandbox_has_is_named() {
+    let test = "an_owner_whom_no_sandbox_has_is_named";
+    if !judge::any_owner(test) {
+        return;
+    }
+    let package = PackageBuilder::new("far", "1.0-r0")
+        .member(Member::file("srv/far", "away").ids(65_536, 0))
+        .script("post-install", "#!/bin/sh\ncp -a /srv/far /srv/near\n");
+    let mirror = MirrorBuilder::new("v3.99")
+        .base(BaseBuilder::new("x86_64", "3.99.0"))
+        .package("main", package)
+        .build();
+    let url = mirror.url();
+    let kitchen = Kitchen::new(&format!(
+        "name = \"r\"\narch = [\"x86_64\"]\npackages = [\"far\"]\nmirrors = [{url:?}]\n\
+         [base]\nrelease = \"3.99.0\"\n[[repository]]\nurl = \"{url}/v3.99/main\"\n\
+         keys = [{:?}]\n[[output]]\npath = {OUTPUT:?}\n",
+        mirror.key_file().display().to_string()
+    ));
+    let refused = kitchen.run(&["build"]);
+    refused.expect(8);
+    for word in ["far-1.0-r0", "/srv/far belongs to 65536:0", "skip = true"] {
         assert!(refused.stderr.contains(word), "{word}: {}", refused.stderr);
     }
 }
