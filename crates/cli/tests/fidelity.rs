@@ -45,19 +45,21 @@ const QUESTIONS: [&[&str]; 6] = [
 #[test]
 fn the_first_recipe_is_what_apk_leaves() {
     let [bake, _, _] = &BAKES;
-    check("the_first_recipe_is_what_apk_leaves", bake);
+    check("the_first_recipe_is_what_apk_leaves", bake, &[]);
 }
 
 #[test]
 fn many_packages_are_what_apk_leaves() {
     let [_, bake, _] = &BAKES;
-    check("many_packages_are_what_apk_leaves", bake);
+    // The trigger of ca-certificates writes it, whom git needs.
+    let made = ["/etc/ssl/certs/ca-certificates.crt"];
+    check("many_packages_are_what_apk_leaves", bake, &made);
 }
 
 #[test]
 fn another_machine_is_what_apk_leaves() {
     let [_, _, bake] = &BAKES;
-    check("another_machine_is_what_apk_leaves", bake);
+    check("another_machine_is_what_apk_leaves", bake, &[]);
 }
 
 #[test]
@@ -73,8 +75,9 @@ fn the_documents_list_is_the_tests() {
     assert_eq!(listed, OTHER_TIMES);
 }
 
-/// Bakes and installs, and holds the one against the other.
-fn check(test: &str, bake: &Bake) {
+/// Bakes and installs, and holds the one against the other. `made` are the files that scripts make,
+/// which have the time of the script's run in the one and of the bake in the other.
+fn check(test: &str, bake: &Bake, made: &[&str]) {
     let Some(mirror) = Mirror::serve(test) else {
         return;
     };
@@ -113,8 +116,8 @@ fn check(test: &str, bake: &Bake) {
         timeless(&ours).assert_same(&timeless(&theirs));
         // Exactly these: a reason that is no longer needed goes from the list, too.
         let found = other_times(&ours, &theirs);
-        let expected = OTHER_TIMES.iter().chain(bake.written);
-        assert_eq!(found, expected.map(|path| (*path).to_owned()).collect());
+        let listed = OTHER_TIMES.iter().chain(made);
+        assert_eq!(found, listed.map(|&path| path.to_owned()).collect());
     }
 }
 

@@ -2,7 +2,6 @@
 //! packages as the real apk chooses, in a tarball no larger than the plain way makes, in which a
 //! glibc-built program and `iptables` work.
 
-#[expect(dead_code, reason = "the times of files are judged elsewhere")]
 mod bakes;
 mod kitchen;
 

@@ -19,8 +19,6 @@ pub(crate) struct Bake {
     keys: &'static [&'static str],
     /// Whether scripts count, on both sides.
     scripts: bool,
-    /// The files that they write, which have the time of that.
-    pub(crate) written: &'static [&'static str],
 }
 
 /// The recipe that started it all, of packages signed by strangers to the base; one of many
@@ -33,7 +31,6 @@ pub(crate) const BAKES: [Bake; 3] = [
         packages: &["gcompat", "iptables"],
         keys: &["fixture-20260101.rsa.pub", "zhangyoufu.rsa.pub"],
         scripts: true,
-        written: &[],
     },
     Bake {
         branch: "v3.19",
@@ -42,7 +39,6 @@ pub(crate) const BAKES: [Bake; 3] = [
         packages: &["openssh", "git", "jq", "e2fsprogs", "sfdisk"],
         keys: &[],
         scripts: true,
-        written: &["/etc/ssl/certs/ca-certificates.crt"],
     },
     Bake {
         branch: "v3.13",
@@ -51,7 +47,6 @@ pub(crate) const BAKES: [Bake; 3] = [
         packages: &["openssh"],
         keys: &[],
         scripts: false,
-        written: &[],
     },
 ];
 
