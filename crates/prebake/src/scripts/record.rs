@@ -297,7 +297,7 @@ fn fields(change: &Recorded) -> Vec<String> {
     if !attributes.xattrs.is_empty() {
         let mut xattrs = Vec::new();
         for (name, value) in &attributes.xattrs {
-            let name = text(name);
+            let name = key(&String::from_utf8_lossy(name));
             xattrs.push(format!("{name} = \"{}\"", BASE64.encode(value)));
         }
         fields.push(format!("xattrs = {{ {} }}", xattrs.join(", ")));
@@ -322,6 +322,22 @@ pub(super) fn is_readable(text: &str) -> bool {
 
 fn string(text: &str) -> String {
     Value::String(text.to_owned()).to_string()
+}
+
+/// Returns a name of any characters as a key, which has to stand in one line.
+fn key(name: &str) -> String {
+    let mut out = String::from('"');
+    for char in name.chars() {
+        match char {
+            '"' | '\\' => out.extend(['\\', char]),
+            char if char.is_control() => {
+                let _ = write!(out, "\\u{:04x}", u32::from(char));
+            }
+            char => out.push(char),
+        }
+    }
+    out.push('"');
+    out
 }
 
 /// A problem that was reported already.
@@ -484,3 +500,6 @@ impl Reader<'_> {
 fn required(table: &Table<'_>, key: &str) -> Option<At<String>> {
     table.required_string(key, EVERY)
 }
+
+#[cfg(test)]
+mod tests;
