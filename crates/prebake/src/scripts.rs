@@ -9,6 +9,8 @@ mod observe;
 pub mod record;
 mod recorder;
 mod replay;
+#[cfg(test)]
+mod trial;
 
 use prebake_apk::digest::Sha256;
 use prebake_fetch::Cancel;

@@ -41,10 +41,15 @@ struct Kept {
 impl Recorder {
     /// Nothing is started before the first script.
     pub(crate) fn new(arch: Arch, cancel: Cancel) -> Self {
+        Self::within(arch, Limits::default(), cancel)
+    }
+
+    /// What is run uses no more than `limits`.
+    pub(super) fn within(arch: Arch, limits: Limits, cancel: Cancel) -> Self {
         Self {
             arch,
             cancel,
-            limits: Limits::default(),
+            limits,
             kept: None,
         }
     }
