@@ -86,14 +86,25 @@ const UNREPEATABLE: &[(&str, &str, &str)] = &[
     ),
 ];
 
-fn packages() -> Vec<PackageBuilder> {
+/// Returns a number that no other test has, here or in another process: what is left of a script
+/// is known by it.
+fn own_number(test: u32) -> u32 {
+    std::process::id() * 10 + test
+}
+
+fn packages(number: u32) -> Vec<PackageBuilder> {
+    let version = format!("1.{number}-r0");
+    let bare = |name, kind, text: &str| PackageBuilder::new(name, &version).script(kind, text);
     let cases = TOO_MUCH.iter().chain(UNREPEATABLE);
     let mut packages: Vec<_> = cases
-        .map(|(name, kind, text)| package(name, kind, text))
+        .map(|(name, kind, text)| {
+            let text = text.replace("98765", &format!("98765{number}"));
+            bare(name, kind, &format!("#!/bin/sh\n{text}\n"))
+        })
         .collect();
-    let bare = |name, text| PackageBuilder::new(name, "1.0-r0").script("post-install", text);
+    let bare = |name, text| bare(name, "post-install", text);
     packages.extend([
-        package(GOOD, "post-install", "echo good > /etc/good"),
+        bare(GOOD, "#!/bin/sh\necho good > /etc/good\n"),
         bare("names-bash", "#!/bin/bash\ntrue\n"),
         bare("names-nothing", "true\n"),
     ]);
@@ -108,9 +119,10 @@ fn run(scripted: &Scripted, arguments: &[&str]) -> Output {
 }
 
 /// Checks that nothing of a run is left, by what only its processes can hold.
-fn assert_nothing_left(scripted: &Scripted, name: &str) {
+fn assert_nothing_left(scripted: &Scripted, name: &str, number: u32) {
     let kitchen = scripted.kitchen.path("").display().to_string();
-    let script = format!("{name}-1.0-r0.p");
+    let script = format!("-1.{number}-r0.p");
+    let sleep = format!("sleep\x0098765{number}");
     for process in fs_err::read_dir("/proc").expect("there is a /proc") {
         let process = process.expect("it can be listed").path();
         // A process may end while it is looked at.
@@ -119,7 +131,7 @@ fn assert_nothing_left(scripted: &Scripted, name: &str) {
             String::from_utf8_lossy(&bytes).contains(text)
         };
         let is_left = holds("cmdline", &script)
-            || holds("cmdline", "sleep\098765")
+            || holds("cmdline", &sleep)
             || (holds("environ", &kitchen) && holds("cmdline", "prebake"));
         assert!(!is_left, "{name}: {} is left", process.display());
     }
@@ -130,7 +142,7 @@ fn assert_nothing_left(scripted: &Scripted, name: &str) {
 }
 
 /// Has every one of them locked where nothing was, and returns what is said.
-fn each_fails(scripted: &Scripted, names: &[&str]) -> String {
+fn each_fails(scripted: &Scripted, names: &[&str], number: u32) -> String {
     let mut said = String::new();
     for name in names {
         scripted.forget_all();
@@ -141,8 +153,9 @@ fn each_fails(scripted: &Scripted, names: &[&str]) -> String {
         for file in [LOCK, RECORD, OUTPUT] {
             assert!(scripted.read(file).is_none(), "{name}: there is a {file}");
         }
-        assert_nothing_left(scripted, name);
-        writeln!(said, "## {name}\n{}", output.stderr.trim_end()).expect("a text takes all");
+        assert_nothing_left(scripted, name, number);
+        let text = output.stderr.replace(&format!("-1.{number}-"), "-1.0-");
+        writeln!(said, "## {name}\n{}", text.trim_end()).expect("a text takes all");
     }
     said
 }
@@ -150,28 +163,31 @@ fn each_fails(scripted: &Scripted, names: &[&str]) -> String {
 #[test]
 fn what_wants_too_much_is_told_and_leaves_nothing() {
     let test = "what_wants_too_much_is_told_and_leaves_nothing";
-    let Some(scripted) = Scripted::new(test, packages()) else {
+    let number = own_number(1);
+    let Some(scripted) = Scripted::new(test, packages(number)) else {
         return;
     };
     let mut names: Vec<_> = TOO_MUCH.iter().map(|(name, ..)| *name).collect();
     names.extend(["names-bash", "names-nothing"]);
-    insta::assert_snapshot!("too_much", each_fails(&scripted, &names));
+    insta::assert_snapshot!("too_much", each_fails(&scripted, &names, number));
 }
 
 #[test]
 fn what_is_not_for_everybody_is_refused_by_name() {
     let test = "what_is_not_for_everybody_is_refused_by_name";
-    let Some(scripted) = Scripted::new(test, packages()) else {
+    let number = own_number(2);
+    let Some(scripted) = Scripted::new(test, packages(number)) else {
         return;
     };
     let names: Vec<_> = UNREPEATABLE.iter().map(|(name, ..)| *name).collect();
-    insta::assert_snapshot!("unrepeatable", each_fails(&scripted, &names));
+    insta::assert_snapshot!("unrepeatable", each_fails(&scripted, &names, number));
 }
 
 #[test]
 fn a_failure_leaves_an_older_lock_as_it_was_and_each_hint_helps() {
     let test = "a_failure_leaves_an_older_lock_as_it_was_and_each_hint_helps";
-    let Some(scripted) = Scripted::new(test, packages()) else {
+    let number = own_number(3);
+    let Some(scripted) = Scripted::new(test, packages(number)) else {
         return;
     };
     scripted.cook(&[GOOD], "");
@@ -182,15 +198,15 @@ fn a_failure_leaves_an_older_lock_as_it_was_and_each_hint_helps() {
         run(&scripted, &["build"]).expect(8);
         run(&scripted, &["lock"]).expect(8);
         assert!(scripted.files() == before, "{name}: something was written");
-        assert_nothing_left(&scripted, name);
+        assert_nothing_left(&scripted, name, number);
     }
     // What the hint says to write is what does.
     let skip = "[[script]]\npackage = \"throws-dice\"\nskip = true\n";
     scripted.cook(&[GOOD, "throws-dice"], skip);
     let output = scripted.run(&["build"]);
     output.expect(0);
-    let missing = "throws-dice-1.0-r0 pre-install";
-    assert!(output.stderr.contains(missing), "{}", output.stderr);
+    let missing = format!("throws-dice-1.{number}-r0 pre-install");
+    assert!(output.stderr.contains(&missing), "{}", output.stderr);
     scripted.cook_for(
         &["x86_64"],
         &[GOOD, "throws-dice", "fails"],
