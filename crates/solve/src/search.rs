@@ -307,8 +307,9 @@ impl<'a, 'u> Search<'a, 'u> {
         let state = &mut self.names[name];
         let wanted = state.choice.is_open() && (state.requirers > 0 || state.has_triggered);
         // First what leaves no choice and has no one undecided asking for it, then what may be taken
-        // by itself, and last what is only
-        // triggered. Of equals, what fewer others give; then what was numbered last: that is what
+        // by itself, and last what is only triggered or was certain to be asked for before anything
+        // asked for it, which a later request does not change: `common-before-asked-for` and
+        // `common-before-asked-for-options`. Of equals, what fewer others give; then what was numbered last: that is what
         // asks before what is asked for, so that all who have a say in a name have spoken when it is
         // decided.
         let priority = match (
@@ -316,6 +317,7 @@ impl<'a, 'u> Search<'a, 'u> {
             state.has_auto_selectable,
         ) {
             _ if !wanted => None,
+            (true, _) if state.is_first_in_common => Some(3),
             _ if state.requirers == 0 => Some(3),
             (false, _) => Some(0),
             (_, true) => Some(1),

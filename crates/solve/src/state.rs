@@ -92,6 +92,9 @@ pub(crate) struct NameState<'a> {
     /// Whether a chosen package or a world entry asks for it; otherwise all that is known is that
     /// whatever is chosen for some name will.
     pub(crate) is_asked_for: bool,
+    /// Whether it was asked for by whatever may be chosen for some name before anything that is
+    /// chosen asked for it.
+    pub(crate) is_first_in_common: bool,
     /// Whether no name that is asked for and undecided has a provider that depends on it.
     pub(crate) is_settled: bool,
     /// The names whose providers depend on it.

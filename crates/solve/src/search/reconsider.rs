@@ -184,6 +184,7 @@ impl<'a> Search<'a, '_> {
                 && state.requirers == 0
             {
                 state.requirers = 1;
+                state.is_first_in_common = true;
                 self.became_required(wanted.name);
             }
         }
