@@ -188,6 +188,9 @@ impl<'a> Search<'a, '_> {
                 self.became_required(wanted.name);
             }
         }
+        if candidates == 1 {
+            self.narrow(first)?;
+        }
         let package = self.package(first);
         // Their own name counts only once it is asked for.
         let own = Some((package.name, Some(package.stanza.version())))
@@ -201,6 +204,26 @@ impl<'a> Search<'a, '_> {
                 let shared = version.is_none() && other.version.is_none();
                 if !shared && !self.gives(other.package, name) {
                     self.disqualify(other.package);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes out what the only candidate for a name cannot do with. It does so by what it depends
+    /// on; what it forbids goes only once it is chosen (`single-narrows`).
+    fn narrow(&mut self, only: PackageId) -> Result<(), TooMuchWork> {
+        for at in 0..self.packages[only].depends.len() {
+            let Some(wanted) = self.packages[only].depends.get(at).copied() else {
+                break;
+            };
+            if wanted.dependency.conflict {
+                continue;
+            }
+            for provider in self.providers(wanted.name) {
+                self.step()?;
+                if provider.package != only && !self.satisfies(&wanted.dependency, *provider) {
+                    self.disqualify(provider.package);
                 }
             }
         }
