@@ -256,13 +256,12 @@ fn no_day_is_told_from_another() {
     for later in [1, 86_400, 300_000_000] {
         assert_eq!(seen(1_700_000_000 + later), first);
     }
-    let What::Made(Made::File(text), _) = &first[0].what else {
+    let What::Made(Made::Appended(text), _) = &first[0].what else {
         panic!("{:?}", first[0])
     };
-    let text = String::from_utf8_lossy(text);
     // The epoch's day, and the one that was not today.
-    assert!(
-        text.ends_with("\napp:!:11574:0:99999:7:::\nold:!:7:0:::::\n"),
-        "{text}"
+    assert_eq!(
+        String::from_utf8_lossy(text),
+        "app:!:11574:0:99999:7:::\nold:!:7:0:::::\n"
     );
 }
