@@ -225,10 +225,9 @@ impl Reader<'_> {
         let scripts: Vec<_> = names
             .map(|name| {
                 let script = name.value.rsplit_once('.').and_then(|(package, kind)| {
-                    let mut kinds = ScriptKind::ALL.into_iter();
                     Some(PackageScript {
                         package: package.to_owned(),
-                        kind: kinds.find(|known| known.name() == kind)?,
+                        kind: ScriptKind::from_name(kind.as_bytes())?,
                     })
                 });
                 if script.is_none() {

@@ -371,9 +371,7 @@ impl Reader<'_> {
     }
 
     fn kind(&self, name: &At<String>) -> Option<ScriptKind> {
-        let kind = ScriptKind::ALL
-            .into_iter()
-            .find(|kind| kind.name() == name.value);
+        let kind = ScriptKind::from_name(name.value.as_bytes());
         if kind.is_none() {
             let message = format!("`{}` is no script that a package has", name.value);
             self.problems.add(&name.span, message);

@@ -40,8 +40,7 @@ impl Reader<'_> {
     }
 
     fn script_kind(&self, name: &At<String>) -> Option<ScriptKind> {
-        let mut kinds = ScriptKind::ALL.into_iter();
-        let kind = kinds.find(|kind| kind.name() == name.value);
+        let kind = ScriptKind::from_name(name.value.as_bytes());
         if kind.is_none() {
             let names = ScriptKind::ALL.map(ScriptKind::name);
             let hint = nearest(&name.value, names.into_iter()).map_or_else(
