@@ -25,13 +25,6 @@ pub(crate) fn check(judges: Judges) -> Result<(), String> {
             "-Dwarnings",
         ]),
     )?;
-    let mut test = cargo(&["test", "--workspace"]);
-    if judges == Judges::Required {
-        test.env("CI", "true");
-        // How many random worlds the solver and the real apk are both given.
-        test.env("PREBAKE_DIFFERENTIAL", "1000");
-    }
-    step("tests", test)?;
     let mut doc = cargo(&[
         "doc",
         "--workspace",
@@ -40,7 +33,14 @@ pub(crate) fn check(judges: Judges) -> Result<(), String> {
         "--document-private-items",
     ]);
     doc.env("RUSTDOCFLAGS", "-Dwarnings");
-    step("docs", doc)
+    step("docs", doc)?;
+    let mut test = cargo(&["test", "--workspace"]);
+    if judges == Judges::Required {
+        test.env("CI", "true");
+        // How many random worlds the solver and the real apk are both given.
+        test.env("PREBAKE_DIFFERENTIAL", "1000");
+    }
+    step("tests", test)
 }
 
 /// Runs the benchmarks in a release build of this very program.

@@ -63,7 +63,7 @@ pub fn write(
 /// Writes those names of `tree` that `wanted` takes, as an archive to be unpacked over the rest:
 /// another name of a file that is not written is a link to what is there already.
 ///
-/// Errors are those of [`write`].
+/// Errors are those of [`write()`].
 pub fn write_part(
     tree: &Tree,
     wanted: &dyn Fn(&GuestPath) -> bool,

@@ -3,7 +3,7 @@
 //! It stands beside the lock and is committed with it, so that every later bake, on any host, has
 //! the scripts' effect without running one. It is TOML, made for reading in a diff: a table for
 //! each script that changed something or was run to see that it does not, a line for each change.
-//! A run is found by its [key](super::key), which covers all that the script could see; the lock
+//! A run is found by its key, which covers all that the script could see; the lock
 //! holds a digest of the runs of each of its rootfs.
 
 use std::collections::BTreeMap;
