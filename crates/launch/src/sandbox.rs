@@ -44,7 +44,7 @@ use std::io::{self, Write};
 
 use prebake_apk::path::GuestPath;
 
-pub use self::call::{Call, Finished, Refused, Script, Status};
+pub use self::call::{Call, Finished, Refused, Script};
 pub use self::error::{NotRun, SandboxError, Unavailable};
 pub use self::found::{Found, Kind, Node, Stamp};
 pub use self::limits::Limits;
@@ -54,6 +54,7 @@ use self::nowhere::Session;
 #[cfg(target_os = "linux")]
 use self::session::Session;
 pub use self::stopper::Stopper;
+pub use crate::status::Status;
 
 /// A root filesystem on a `tmpfs` of its own, and the process that holds it.
 ///

@@ -2,6 +2,8 @@
 
 use prebake_apk::path::GuestPath;
 
+use crate::status::Status;
+
 /// A program to be run in a sandbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Call {
@@ -47,15 +49,6 @@ impl Finished {
     pub fn succeeded(&self) -> bool {
         self.status == Status::Exited(0)
     }
-}
-
-/// How a program ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// By itself, with this code.
-    Exited(i32),
-    /// By this signal.
-    Signalled(i32),
 }
 
 /// What a program tried and was not given.

@@ -6,10 +6,11 @@ use std::time::Duration;
 use prebake_apk::entry::Device;
 use prebake_apk::path::GuestPath;
 
-use super::call::{Call, Finished, Refused, Script, Status};
+use super::call::{Call, Finished, Refused, Script};
 use super::found::{Found, Kind, Node, Stamp};
 use super::limits::Limits;
 use crate::linux::wire::{bytes, number, put_bytes, put_number};
+use crate::status::Status;
 
 /// What can be asked for.
 pub(super) const UPDATE: u64 = 1;

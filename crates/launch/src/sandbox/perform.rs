@@ -9,13 +9,14 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::agent::Agent;
-use super::call::{Call, Finished, Refused, Status};
+use super::call::{Call, Finished, Refused};
 use super::error::{NotRun, SandboxError, Unavailable};
 use super::interpreter;
 use super::limits::Limits;
 use super::placed::Placed;
 use crate::linux::init::{self, Ends, Outcome, Program, Report};
 use crate::linux::process::{Ended, Process};
+use crate::status::Status;
 
 /// The namespaces that a run has of its own, beside those of the sandbox.
 const NAMESPACES: i32 = libc::CLONE_NEWPID
