@@ -1,7 +1,7 @@
 //! From a recipe and its lock to the outputs.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use prebake_apk::digest::Sha256;
 use prebake_apk::package::ScriptKind;
@@ -118,13 +118,32 @@ pub fn build(recipe: &Recipe, options: &BuildOptions, context: &Context) -> Resu
         let scripts = Scripts::Replay(locked.arch, &record);
         let (_, mut baked) = bake(recipe, locked, &blobs, scripts, context)?;
         for (_, output, path) in paths.iter().filter(|(arch, ..)| *arch == locked.arch) {
-            outputs.push(write(output, path.clone(), locked, &mut baked, context)?);
+            let path = path.clone();
+            outputs.push(write(output.format, path, locked, &mut baked, context)?);
         }
     }
     Ok(Built {
         lock: state,
         outputs,
     })
+}
+
+/// Bakes one rootfs of the recipe's lock to `path`, as a `tar.gz`, whatever outputs the recipe
+/// names. [`update_lock`](crate::update_lock) and [`check_lock`](crate::check_lock) return the
+/// lock, which must be the recipe's.
+pub fn bake_to(
+    recipe: &Recipe,
+    locked: &LockedRootfs,
+    path: &Path,
+    context: &Context,
+) -> Result<BuiltOutput, Error> {
+    context.reporter.stage(&Stage::Fetching);
+    let blobs = fetch(recipe, &[locked], context)?.concat();
+    let record = update::read_record(recipe)?.unwrap_or_default();
+    update::check_record(recipe, locked, &record)?;
+    let scripts = Scripts::Replay(locked.arch, &record);
+    let (_, mut baked) = bake(recipe, locked, &blobs, scripts, context)?;
+    write(Format::TarGz, path.to_owned(), locked, &mut baked, context)
 }
 
 /// Returns the path of every output, and refuses two that are one file.
@@ -234,7 +253,7 @@ fn bake(
 }
 
 fn write(
-    output: &Output,
+    format: Format,
     path: PathBuf,
     locked: &LockedRootfs,
     baked: &mut Baked,
@@ -255,7 +274,7 @@ fn write(
         out: &mut file,
         context,
     };
-    let written = match output.format {
+    let written = match format {
         Format::TarGz => tar_gz::write(&baked.tree, &mut baked.blobs, &mut out, &options),
     };
     let written = written.map_err(|error| match error {

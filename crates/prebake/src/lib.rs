@@ -44,7 +44,7 @@ pub use prebake_fetch::{Cancel, Origin, Progress, Silent};
 
 pub use prebake_rootfs::merge::Script as PackageScript;
 
-pub use self::build::{BuildOptions, Built, BuiltOutput, build, select_arches};
+pub use self::build::{BuildOptions, Built, BuiltOutput, bake_to, build, select_arches};
 pub use self::choose::MAX_BASE_BYTES;
 pub use self::context::{Context, HostOptions};
 pub use self::error::{Error, ErrorKind};
