@@ -1,5 +1,6 @@
 //! From inputs that are on this machine to a tree: checked, then merged.
 
+use std::borrow::Cow;
 use std::io::{self, BufReader, Read};
 
 use prebake_apk::digest::Sha1;
@@ -10,6 +11,7 @@ use prebake_apk::package::{Package, ScriptKind};
 use prebake_apk::path::GuestPath;
 use prebake_apk::tar;
 use prebake_fetch::Blob;
+use prebake_launch::Package as ImagePackage;
 use prebake_rootfs::merge::{Base, MAX_INLINE, NewPackage};
 use prebake_rootfs::tree::FileContent;
 use prebake_rootfs::{Content, Merge, MergeError, Report, SourceId, Tree};
@@ -390,9 +392,25 @@ impl Baked {
         text.unwrap_or_default()
     }
 
-    /// Returns how many packages the apk database has.
-    pub(crate) fn packages(&self) -> usize {
-        let lines = self.installed().split(|byte| *byte == b'\n');
-        lines.filter(|line| line.starts_with(b"P:")).count()
+    /// Returns the packages of the apk database, by name.
+    pub(crate) fn packages(&self) -> Vec<ImagePackage> {
+        let text = |bytes: &[u8]| Cow::from(String::from_utf8_lossy(bytes).into_owned());
+        let mut packages: Vec<ImagePackage> = Vec::new();
+        for line in self.installed().split(|byte| *byte == b'\n') {
+            match line.split_at_checked(2) {
+                Some((b"P:", name)) => packages.push(ImagePackage {
+                    name: text(name),
+                    version: Cow::default(),
+                }),
+                Some((b"V:", version)) => {
+                    if let Some(package) = packages.last_mut() {
+                        package.version = text(version);
+                    }
+                }
+                _ => {}
+            }
+        }
+        packages.sort_by(|one, other| one.name.cmp(&other.name));
+        packages
     }
 }

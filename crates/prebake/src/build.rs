@@ -8,6 +8,7 @@ use prebake_apk::package::ScriptKind;
 use prebake_apk::path::GuestPath;
 use prebake_fetch::{Blob, Wanted};
 use prebake_image::{ImageError, tar_gz};
+use prebake_launch::About;
 use prebake_rootfs::Report;
 use prebake_rootfs::merge::{Base, Script as PackageScript};
 
@@ -62,6 +63,8 @@ pub struct BuiltOutput {
     pub uncompressed_size: u64,
     /// How many packages its database has.
     pub packages: usize,
+    /// What an import of the file is told of it.
+    pub about: About,
     /// The scripts and triggers whose effect is in it, in apk's order.
     pub scripts_run: Vec<PackageScript>,
     /// The scripts and triggers that apk would have run and whose effect is not in it.
@@ -119,7 +122,14 @@ pub fn build(recipe: &Recipe, options: &BuildOptions, context: &Context) -> Resu
         let (_, mut baked) = bake(recipe, locked, &blobs, scripts, context)?;
         for (_, output, path) in paths.iter().filter(|(arch, ..)| *arch == locked.arch) {
             let path = path.clone();
-            outputs.push(write(output.format, path, locked, &mut baked, context)?);
+            outputs.push(write(
+                recipe,
+                output.format,
+                path,
+                locked,
+                &mut baked,
+                context,
+            )?);
         }
     }
     Ok(Built {
@@ -143,7 +153,8 @@ pub fn bake_to(
     update::check_record(recipe, locked, &record)?;
     let scripts = Scripts::Replay(locked.arch, &record);
     let (_, mut baked) = bake(recipe, locked, &blobs, scripts, context)?;
-    write(Format::TarGz, path.to_owned(), locked, &mut baked, context)
+    let path = path.to_owned();
+    write(recipe, Format::TarGz, path, locked, &mut baked, context)
 }
 
 /// Returns the path of every output, and refuses two that are one file.
@@ -253,6 +264,7 @@ fn bake(
 }
 
 fn write(
+    recipe: &Recipe,
     format: Format,
     path: PathBuf,
     locked: &LockedRootfs,
@@ -295,6 +307,7 @@ fn write(
     context.alive()?;
     file.commit().map_err(write_error)?;
     let report = &baked.report;
+    let packages = baked.packages();
     Ok(BuiltOutput {
         path,
         arch: locked.arch,
@@ -302,7 +315,15 @@ fn write(
         sha256: written.compressed,
         size: written.compressed_length,
         uncompressed_size: written.uncompressed_length,
-        packages: baked.packages(),
+        packages: packages.len(),
+        about: About {
+            name: recipe.name.clone().into(),
+            release: locked.release.clone().unwrap_or_default().into(),
+            arch: locked.arch.name().into(),
+            identity: written.identity,
+            unpacked: written.uncompressed_length,
+            packages: packages.into(),
+        },
         scripts_run: report.ran.clone(),
         scripts_not_run: not_run(report),
         new_files: report.new_files.clone(),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use prebake_fetch::{
-    Cache, Cancel, FetchError, Fetched, Fetcher, Network, Options, Proxies, Wanted,
+    Blob, Cache, Cancel, FetchError, Fetched, Fetcher, Network, Options, Origin, Proxies, Wanted,
 };
 
 use crate::error::Error;
@@ -43,6 +43,8 @@ pub struct Context {
     pub(crate) threads: NonZeroUsize,
     pub(crate) reporter: Arc<dyn Reporter>,
     pub(crate) cancel: Cancel,
+    /// Asked by hash before the cache is, and never written to.
+    vendored: Vec<Cache>,
 }
 
 impl fmt::Debug for Context {
@@ -83,18 +85,59 @@ impl Context {
             threads: options.threads,
             reporter: options.reporter,
             cancel,
+            vendored: Vec::new(),
         })
+    }
+
+    /// Looks for files with a known hash in these folders first. Each is laid out as a cache is
+    /// (`prebake build --locked --cache FOLDER` fills one), and is only read.
+    #[must_use]
+    pub fn vendored(mut self, folders: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.vendored.extend(folders.into_iter().map(Cache::open));
+        self
     }
 
     /// Fetches every wanted file, in the order of the wishes.
     pub(crate) fn fetch(&self, wanted: &[Wanted]) -> Result<Vec<Fetched>, Error> {
         self.alive()?;
-        self.fetcher
-            .fetch(wanted, self.reporter.as_ref())
+        let here = wanted.iter().map(|wanted| self.find_vendored(wanted));
+        let here = here.collect::<Result<Vec<_>, _>>()?;
+        let missing: Vec<_> = wanted
+            .iter()
+            .zip(&here)
+            .filter(|(_, blob)| blob.is_none())
+            .map(|(wanted, _)| wanted.clone())
+            .collect();
+        let fetched = self
+            .fetcher
+            .fetch(&missing, self.reporter.as_ref())
             .map_err(|error| match error {
                 FetchError::Cancelled => Error::Interrupted,
                 error => Error::Fetch(error),
-            })
+            })?;
+        let mut fetched = fetched.into_iter();
+        let all = here.into_iter().map(|blob| match blob {
+            Some(blob) => Some(Fetched {
+                blob,
+                origin: Origin::Cached,
+                url: None,
+            }),
+            None => fetched.next(),
+        });
+        Ok(all.flatten().collect())
+    }
+
+    /// Returns the vendored file that is wanted, if there is one. All of it is hashed.
+    fn find_vendored(&self, wanted: &Wanted) -> Result<Option<Blob>, Error> {
+        let Some(sha256) = &wanted.sha256 else {
+            return Ok(None);
+        };
+        for folder in &self.vendored {
+            if let Some(blob) = folder.get(sha256).map_err(Error::Cache)? {
+                return Ok(Some(blob));
+            }
+        }
+        Ok(None)
     }
 
     /// Fails where somebody asked to stop.

@@ -229,7 +229,7 @@ fn changed(path: &str, found: &Sha256, expected: &Sha256) -> String {
 }
 
 /// Returns the path of a package file for one architecture, relative to the recipe.
-fn path(recipe: &Recipe, asked: &LocalPackage, arch: Arch) -> Result<String, Error> {
+pub(crate) fn path(recipe: &Recipe, asked: &LocalPackage, arch: Arch) -> Result<String, Error> {
     let values = Values {
         name: &recipe.name,
         release: recipe.release(),

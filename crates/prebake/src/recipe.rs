@@ -8,6 +8,7 @@
 mod account;
 mod digest;
 mod etc;
+mod files;
 mod local;
 mod parse;
 mod placed;
