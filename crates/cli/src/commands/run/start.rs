@@ -88,15 +88,15 @@ fn from_recipe(
     };
     let rootfs = arches.first().and_then(|arch| lock.rootfs(*arch));
     let rootfs = rootfs.ok_or_else(|| Error::NoLock(recipe.path.clone()))?;
-    let mut about = About {
-        name: recipe.name.clone().into(),
-        release: rootfs.release.clone().unwrap_or_default().into(),
-        arch: rootfs.arch.name().into(),
-        identity: rootfs.identity,
-        unpacked: 0,
-        packages: Vec::new().into(),
-    };
     if host.has(&rootfs.identity) {
+        let about = About {
+            name: recipe.name.clone().into(),
+            release: rootfs.release.clone().unwrap_or_default().into(),
+            arch: rootfs.arch.name().into(),
+            identity: rootfs.identity,
+            unpacked: 0,
+            packages: Vec::new().into(),
+        };
         let nowhere = Image::File(PathBuf::new());
         return Ok(Start {
             rootfs: Rootfs::new(about, nowhere),
@@ -110,9 +110,8 @@ fn from_recipe(
     })?;
     let path = folder.path().join("rootfs.tar.gz");
     let built = prebake::bake_to(recipe, rootfs, &path, context)?;
-    about.unpacked = built.uncompressed_size;
     Ok(Start {
-        rootfs: Rootfs::new(about, Image::File(path)),
+        rootfs: Rootfs::new(built.about, Image::File(path)),
         _folder: Some(folder),
     })
 }
