@@ -11,7 +11,6 @@ use prebake::recipe::Recipe;
 use prebake::{Cancel, Context, HostOptions, Silent, Upgrade};
 use prebake_launch::{About, Backend, Host, Image, Name, Rootfs, Settings};
 use prebake_testkit::http::Server;
-use prebake_testkit::oracle::{Add, Oracle};
 use prebake_testkit::shared::shared;
 use tempfile::TempDir;
 
@@ -34,12 +33,7 @@ pub(super) fn bench() -> Result<(), String> {
     let rootfs = bake(&mirror, &server, folder.path())?;
     let tree = folder.path().join("tree");
     fs_err::create_dir(&tree).map_err(text)?;
-    let tar = Command::new("tar")
-        .args(["-xzf", &path(&rootfs.file), "-C", &path(&tree)])
-        .status();
-    if !tar.map_err(text)?.success() {
-        return Err("tar cannot unpack the rootfs".to_owned());
-    }
+    works_or_says(Command::new("tar").args(["-xzf", &path(&rootfs.file), "-C", &path(&tree)]))?;
     let own = std::env::current_exe().map_err(text)?;
     let ours = || {
         let mut command = Command::new(&own);
@@ -142,6 +136,16 @@ fn works(command: &mut Command) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
+/// Runs what must work.
+fn works_or_says(command: &mut Command) -> Result<(), String> {
+    let output = command.output().map_err(text)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{command:?} failed: {said}"))
+}
+
 /// A baked rootfs.
 struct Baked {
     file: PathBuf,
@@ -190,14 +194,20 @@ fn bake(mirror: &Path, server: &Server, folder: &Path) -> Result<Baked, String> 
 /// Measures what installing the packages into each fresh instance takes, as it was done before:
 /// the real apk, from a mirror as near as can be. The tree it goes into is not counted.
 fn old_way(mirror: &Path, server: &Server) -> Result<Duration, String> {
-    let add = Add::new(PACKAGES)
-        .repository(server.url("v3.20/main"))
-        .keys(&mirror.join("keys"));
+    let apk = shared().ok_or("there is no ../shared")?.join("oracle/apk");
     let mut times = Vec::new();
     for _ in 0..OLD_ROUNDS {
-        let fresh = Oracle::on_base("bench", &mirror.join(BASE)).ok_or("there is no oracle")?;
+        let fresh = TempDir::new().map_err(text)?;
+        let base = path(&mirror.join(BASE));
+        works_or_says(Command::new("tar").args(["-xzf", &base, "-C", &path(fresh.path())]))?;
+        let mut add = Command::new(&apk);
+        add.args(["--root", &path(fresh.path()), "--no-cache", "--keys-dir"])
+            .arg(mirror.join("keys"))
+            .args(["--repository", &server.url("/v3.20/main")])
+            .args(["--repositories-file", "/dev/null", "add"])
+            .args(PACKAGES);
         let start = Instant::now();
-        fresh.add(&add).expect_success();
+        works_or_says(&mut add)?;
         times.push(start.elapsed());
     }
     Ok(median(times))
