@@ -5,6 +5,7 @@
 //! namespace its duties from [`init`]; [`confine`] takes away what the program need not have.
 
 pub(crate) mod confine;
+pub(crate) mod copy_tree;
 pub(crate) mod descendants;
 pub(crate) mod descriptors;
 pub(crate) mod emulator;

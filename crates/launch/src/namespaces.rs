@@ -21,6 +21,8 @@ mod instance;
 #[cfg(not(target_os = "linux"))]
 mod nowhere;
 #[cfg(target_os = "linux")]
+mod probe;
+#[cfg(target_os = "linux")]
 mod program;
 #[cfg(target_os = "linux")]
 mod request;
@@ -31,13 +33,19 @@ mod scene;
 #[cfg(target_os = "linux")]
 mod share;
 #[cfg(target_os = "linux")]
+mod spawn;
+#[cfg(target_os = "linux")]
 mod store;
 #[cfg(target_os = "linux")]
 mod supervisor;
 #[cfg(target_os = "linux")]
+mod terminal;
+#[cfg(target_os = "linux")]
 mod tree;
 #[cfg(target_os = "linux")]
 mod user;
+#[cfg(target_os = "linux")]
+mod visitor;
 
 #[cfg(target_os = "linux")]
 pub(crate) use self::driver::driver;

@@ -81,7 +81,7 @@ pub(crate) fn end_all(proc: BorrowedFd<'_>, mut ended: impl FnMut(Pid, WaitStatu
     loop {
         for pid in of(proc, own) {
             // Whoever is not dead yet begins no more: so those that are begun come to an end.
-            let _ = prlimit(Some(pid), Resource::Nproc, none.clone());
+            let _ = prlimit(Some(pid), Resource::Nproc, none);
             let _ = kill_process(pid, Signal::KILL);
         }
         loop {

@@ -6,12 +6,14 @@
 
 use std::ffi::OsStr;
 use std::io::{self, Read as _, Write as _};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountFlags, mount};
 
 use super::stage::Failure;
-use crate::sandbox::Machine;
+use crate::sandbox::{Machine, Unavailable};
 
 /// Where the host's registrations are.
 const HOST: &str = "/proc/sys/fs/binfmt_misc";
@@ -21,8 +23,19 @@ const OWN: &str = "/binfmt";
 /// How much is read of an emulator to see whether it stands alone, in bytes: its headers.
 const HEAD: u64 = 4096;
 
+/// Returns what programs of `machine` are to be run by; `None` where the host runs them.
+pub(crate) fn needed(machine: Machine) -> Result<Option<PathBuf>, Unavailable> {
+    if machine.is_native() || is_registered(machine) {
+        return Ok(None);
+    }
+    let search = std::env::var_os("PATH").unwrap_or_default();
+    let arch = machine.qemu_name();
+    let found = find(machine, &search);
+    found.map(Some).ok_or(Unavailable::NoEmulator { arch })
+}
+
 /// Says whether the host runs programs of `machine` in any tree by a registration of its own.
-pub(crate) fn is_registered(machine: Machine) -> bool {
+fn is_registered(machine: Machine) -> bool {
     let path = Path::new(HOST).join(format!("qemu-{}", machine.qemu_name()));
     let mut text = String::new();
     let Ok(file) = fs_open(&path) else {
@@ -38,7 +51,7 @@ pub(crate) fn is_registered(machine: Machine) -> bool {
 /// Finds an emulator for `machine` in the folders of `search` (`PATH`'s value).
 ///
 /// One that needs libraries is not taken: it would look for them in the tree.
-pub(crate) fn find(machine: Machine, search: &OsStr) -> Option<PathBuf> {
+fn find(machine: Machine, search: &OsStr) -> Option<PathBuf> {
     let name = format!("qemu-{}", machine.qemu_name());
     let names = [format!("{name}-static"), name];
     std::env::split_paths(search)
@@ -81,7 +94,7 @@ fn needs_no_loader(head: &[u8]) -> Option<bool> {
 pub(crate) fn register(machine: Machine, emulator: &Path, stage: &str) -> Result<(), Failure> {
     let fail = |error: io::Error| ("register an emulator", error);
     let at = format!("{stage}{OWN}");
-    let made = rustix::fs::mkdir(&*at, rustix::fs::Mode::from(0o755));
+    let made = rustix::fs::mkdir(&*at, Mode::from(0o755));
     made.map_err(|error| fail(error.into()))?;
     mount(
         "binfmt_misc",
@@ -91,11 +104,31 @@ pub(crate) fn register(machine: Machine, emulator: &Path, stage: &str) -> Result
         None,
     )
     .map_err(|error| fail(error.into()))?;
-    let mut register = fs_open_to_write(&format!("{at}/register")).map_err(fail)?;
+    let folder = rustix::fs::open(
+        &*at,
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    );
+    register_in(
+        &folder.map_err(|error| fail(error.into()))?,
+        machine,
+        emulator,
+    )
+}
+
+/// Registers `emulator` for `machine` with the `binfmt_misc` at `folder`.
+pub(crate) fn register_in(
+    folder: &OwnedFd,
+    machine: Machine,
+    emulator: &Path,
+) -> Result<(), Failure> {
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let register = rustix::fs::openat(folder, "register", flags, Mode::empty());
     // One write is one registration.
     register
-        .write_all(&registration(machine, emulator))
-        .map_err(fail)
+        .map_err(io::Error::from)
+        .and_then(|file| std::fs::File::from(file).write_all(&registration(machine, emulator)))
+        .map_err(|error| ("register an emulator", error))
 }
 
 /// Returns the line to register: the first bytes of an ELF file of the machine, executable or
@@ -137,8 +170,4 @@ fn registration(machine: Machine, emulator: &Path) -> Vec<u8> {
 )]
 fn fs_open(path: &Path) -> io::Result<std::fs::File> {
     std::fs::File::open(path)
-}
-
-fn fs_open_to_write(path: &str) -> io::Result<std::fs::File> {
-    std::fs::OpenOptions::new().write(true).open(path)
 }

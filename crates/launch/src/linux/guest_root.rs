@@ -30,11 +30,17 @@ pub(crate) fn become_root(parent: &OwnedFd) -> io::Result<u8> {
     passing::send(parent, &[0], &[])?;
     let given = passing::receive_byte(parent)?;
     let (given, _) = given.ok_or(io::ErrorKind::UnexpectedEof)?;
+    take_ids()?;
+    Ok(given)
+}
+
+/// Becomes root of this process's user namespace, and of no other group.
+pub(crate) fn take_ids() -> io::Result<()> {
     set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT)?;
     set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT)?;
     // Refused where the user has one id only; the groups are without force here then.
     let _ = rustix::thread::set_thread_groups(&[]);
-    Ok(given)
+    Ok(())
 }
 
 /// Runs `body` in a child that is such a root, with a connection to this process; `None` for its

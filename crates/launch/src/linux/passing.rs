@@ -10,6 +10,7 @@ use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
+use rustix::process::Pid;
 
 use super::descriptors::above_standard;
 
@@ -66,40 +67,63 @@ pub(crate) fn send(to: impl AsFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::R
 /// Receives one message of a connection that keeps their bounds; `None` at its end.
 pub(crate) fn receive(from: impl AsFd) -> io::Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
     let mut bytes = vec![0; LONGEST];
-    let (count, fds) = receive_into(from, &mut bytes)?;
+    let (count, fds, _) = receive_into(from, &mut bytes)?;
     bytes.truncate(count);
     Ok((count > 0).then_some((bytes, fds)))
 }
 
 /// Receives one byte and what descriptors go with it; `None` at the connection's end.
 pub(crate) fn receive_byte(from: impl AsFd) -> io::Result<Option<(u8, Vec<OwnedFd>)>> {
-    let mut byte = [0];
-    let (count, fds) = receive_into(from, &mut byte)?;
-    let [byte] = byte;
-    Ok((count > 0).then_some((byte, fds)))
+    let received = receive_signed(from)?;
+    Ok(received.map(|(byte, fds, _)| (byte, fds)))
 }
 
-fn receive_into(from: impl AsFd, bytes: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
-    let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
+/// As [`receive_byte`], and tells who sent it, as the kernel says, if that was asked for
+/// ([`sign`]): the number of the process as this one knows it.
+pub(crate) fn receive_signed(from: impl AsFd) -> io::Result<Option<Signed>> {
+    let mut byte = [0];
+    let (count, fds, sender) = receive_into(from, &mut byte)?;
+    let [byte] = byte;
+    Ok((count > 0).then_some((byte, fds, sender)))
+}
+
+/// Has the kernel tell of each message that comes from now on who sent it.
+pub(crate) fn sign(socket: impl AsFd) -> io::Result<()> {
+    Ok(rustix::net::sockopt::set_socket_passcred(socket, true)?)
+}
+
+/// A byte, what descriptors went with it, and who sent it.
+pub(crate) type Signed = (u8, Vec<OwnedFd>, Option<Pid>);
+
+/// What was received: how many bytes, which descriptors, and from whom.
+type Received = (usize, Vec<OwnedFd>, Option<Pid>);
+
+fn receive_into(from: impl AsFd, bytes: &mut [u8]) -> io::Result<Received> {
+    let space = rustix::cmsg_space!(ScmRights(MOST), ScmCredentials(1));
+    let mut space = vec![MaybeUninit::uninit(); space];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let received = loop {
         let into = &mut [IoSliceMut::new(bytes)];
         match recvmsg(&from, into, &mut control, RecvFlags::CMSG_CLOEXEC) {
             Err(Errno::INTR) => {}
             // An end that was closed with something unread in it.
-            Err(Errno::CONNRESET) => return Ok((0, Vec::new())),
+            Err(Errno::CONNRESET) => return Ok((0, Vec::new(), None)),
             other => break other?,
         }
     };
-    let mut fds = Vec::new();
+    let (mut fds, mut sender) = (Vec::new(), None);
     for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(rights) = message {
-            for fd in rights {
-                fds.push(above_standard(fd)?);
+        match message {
+            RecvAncillaryMessage::ScmRights(rights) => {
+                for fd in rights {
+                    fds.push(above_standard(fd)?);
+                }
             }
+            RecvAncillaryMessage::ScmCredentials(credentials) => sender = Some(credentials.pid),
+            _ => {}
         }
     }
-    Ok((received.bytes, fds))
+    Ok((received.bytes, fds, sender))
 }
 
 /// Reads the bytes of a connection that has no bounds of messages.

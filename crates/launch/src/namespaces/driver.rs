@@ -1,19 +1,21 @@
 //! The backend itself.
 
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, OnceLock};
 
+use super::examine;
 use super::instance::Held;
 use super::store::{State, Store};
 use super::tree;
 use prebake_apk::digest::Sha256;
 
 use crate::driver::{Driven, Driver, Progress};
-use crate::finding::Backend;
+use crate::finding::{self, Backend, Check};
 use crate::folder;
 use crate::host::{Listed, Settings};
 use crate::launch_error::LaunchError;
+use crate::linux::emulator;
 #[cfg(target_pointer_width = "64")]
 use crate::linux::filter::Filter;
 use crate::name::Name;
@@ -44,9 +46,10 @@ impl Namespaces {
     fn held(
         &self,
         name: &Name,
-        tree: std::path::PathBuf,
+        tree: PathBuf,
         state: State,
         lock: fs_err::File,
+        (machine, emulator): (Machine, Option<PathBuf>),
     ) -> Held {
         Held {
             store: self.store.clone(),
@@ -56,9 +59,28 @@ impl Namespaces {
             lock: Mutex::new(Some(lock)),
             up: Mutex::new(None),
             removed: AtomicBool::new(false),
+            programs: AtomicU64::new(0),
+            places: OnceLock::new(),
+            machine,
+            emulator,
             #[cfg(target_pointer_width = "64")]
-            filter: Some(self.filter.clone()),
+            filter: Some(self.filter.clone()).filter(|_| machine.calls_as_host()),
         }
+    }
+}
+
+/// Finds what runs the programs of an architecture of Alpine's: this host, or an emulator.
+fn machine(rootfs: &str, arch: &str) -> Result<(Machine, Option<PathBuf>), LaunchError> {
+    let wrong = |why: String| LaunchError::WrongMachine {
+        name: rootfs.to_owned(),
+        arch: arch.to_owned(),
+        why,
+    };
+    let machine = Machine::of_alpine(arch);
+    let machine = machine.ok_or_else(|| wrong("it is not one of Alpine's".to_owned()))?;
+    match emulator::needed(machine) {
+        Ok(emulator) => Ok((machine, emulator)),
+        Err(why) => Err(wrong(why.to_string())),
     }
 }
 
@@ -68,7 +90,15 @@ impl Driver for Namespaces {
     }
 
     fn notes(&self) -> Vec<String> {
-        Vec::new()
+        let checks = examine::checks(&self.store);
+        let lacking = checks
+            .into_iter()
+            .filter(|check| check.state != finding::State::Good);
+        let words = |check: Check| match check.mend {
+            Some(mend) => format!("{}: {} ({mend})", check.what, check.seen),
+            None => format!("{}: {}", check.what, check.seen),
+        };
+        lacking.map(words).collect()
     }
 
     fn sweep(&self) -> Result<Vec<Name>, LaunchError> {
@@ -85,16 +115,7 @@ impl Driver for Namespaces {
         rootfs: &Rootfs,
         progress: Progress<'_>,
     ) -> Result<Arc<dyn Driven>, LaunchError> {
-        let wrong = |why: &str| LaunchError::WrongMachine {
-            name: rootfs.name().to_owned(),
-            arch: rootfs.arch().to_owned(),
-            why: why.to_owned(),
-        };
-        let machine = Machine::of_alpine(rootfs.arch());
-        let machine = machine.ok_or_else(|| wrong("it is not one of Alpine's"))?;
-        if !machine.is_native() {
-            return Err(wrong("bake it for this host's architecture"));
-        }
+        let machine = machine(rootfs.name(), rootfs.arch())?;
         if self.store.instance(name).exists() && self.store.holder_of(name).is_some() {
             return Err(LaunchError::NameTaken { name: name.clone() });
         }
@@ -103,15 +124,13 @@ impl Driver for Namespaces {
             identity: *rootfs.identity(),
             kept: false,
             copied: false,
+            arch: rootfs.arch().to_owned(),
         };
-        let lock = self.store.create(name, &state)?;
-        let held = self.held(name, tree, state, lock);
-        match held.up() {
-            Ok(_) => {}
-            Err(error) => {
-                let _ = held.remove();
-                return Err(error);
-            }
+        let lock = self.store.create(name, &state, &tree)?;
+        let held = self.held(name, tree, state, lock, machine);
+        if let Err(error) = held.up().map(drop) {
+            let _ = held.remove();
+            return Err(error);
         }
         Ok(Arc::new(held))
     }
@@ -119,7 +138,8 @@ impl Driver for Namespaces {
     fn open(&self, name: &Name) -> Result<Arc<dyn Driven>, LaunchError> {
         let (lock, state) = self.store.take(name)?;
         let tree = tree::of(&self.store, &state.identity);
-        Ok(Arc::new(self.held(name, tree, state, lock)))
+        let machine = machine(name.as_str(), &state.arch)?;
+        Ok(Arc::new(self.held(name, tree, state, lock, machine)))
     }
 
     fn instances(&self) -> Result<Vec<Listed>, LaunchError> {

@@ -6,7 +6,8 @@
 use std::collections::HashSet;
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
-use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, FromRawFd as _, OwnedFd};
+use std::path::PathBuf;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -14,16 +15,16 @@ use rustix::process::{
     DumpableBehavior, Pid, Signal, WaitOptions, set_dumpable_behavior,
     set_parent_process_death_signal, wait,
 };
-use rustix::thread::{Gid, Uid, set_thread_res_gid, set_thread_res_uid};
 
 use super::scene::{self, Layers};
 use super::supervisor::{self, Inside};
 #[cfg(target_pointer_width = "64")]
 use crate::linux::filter::Filter;
-use crate::linux::guest_root::ALL_IDS;
+use crate::linux::guest_root::{self, ALL_IDS};
 use crate::linux::process::Process;
 use crate::linux::stage::Failure;
 use crate::linux::{descriptors, network, passing, wire};
+use crate::sandbox::Machine;
 
 /// Where a user namespace's own limit of namespaces within it is.
 const NAMESPACES_WITHIN: &str = "/proc/sys/user/max_user_namespaces";
@@ -35,6 +36,9 @@ pub(super) struct Beginning {
     pub(super) hostname: String,
     /// Where it is asked for things, by those who have the instance.
     pub(super) orders: OwnedFd,
+    pub(super) machine: Machine,
+    /// What programs of that machine are run by, where the host does not run them.
+    pub(super) emulator: Option<PathBuf>,
     /// Where the one that began it says that it has its ids, and reads that all is ready.
     pub(super) holder: OwnedFd,
     #[cfg(target_pointer_width = "64")]
@@ -89,10 +93,7 @@ pub(super) fn main(beginning: Beginning) -> i32 {
 fn begin(beginning: &Beginning, all: bool) -> Result<Inside, Failure> {
     let fail = |doing| move |error: Errno| (doing, io::Error::from(error));
     let _ = rustix::thread::set_name(c"prebake-init");
-    set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT).map_err(fail("become the group root"))?;
-    set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).map_err(fail("become root"))?;
-    // Refused where the user has one id only; the groups are without force here then.
-    let _ = rustix::thread::set_thread_groups(&[]);
+    guest_root::take_ids().map_err(|error| ("become root", error))?;
     // What it is must not be read by those it watches.
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(fail("hide"))?;
     descriptors::leave_keyring();
@@ -104,6 +105,9 @@ fn begin(beginning: &Beginning, all: bool) -> Result<Inside, Failure> {
     let hostname = beginning.hostname.as_bytes();
     rustix::system::sethostname(hostname).map_err(fail("set the host's name"))?;
     network::start_loopback().map_err(|error| ("start the loopback", error))?;
+    if let Some(emulator) = &beginning.emulator {
+        scene::emulate(beginning.machine, emulator)?;
+    }
     let proc = scene::enter(&beginning.layers, all)?;
     Ok(Inside {
         proc,
@@ -195,5 +199,4 @@ pub(super) fn children_that_end() -> io::Result<OwnedFd> {
 pub(super) fn take_signals(ended: &OwnedFd) {
     let mut buffer = [0; size_of::<libc::signalfd_siginfo>()];
     while matches!(rustix::io::read(ended, &mut buffer), Ok(count) if count > 0) {}
-    debug_assert!(ended.as_raw_fd() > 2);
 }

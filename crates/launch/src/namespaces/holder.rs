@@ -3,22 +3,24 @@
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::Mode;
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, setsid, umask};
 
 use super::first::{self, Beginning};
 use super::scene::{self, COPY, Layers, UPPER, WORK};
 use super::store;
+use super::visitor::{self, Visit};
 #[cfg(target_pointer_width = "64")]
 use crate::linux::filter::Filter;
 use crate::linux::guest_root::ALL_IDS;
 use crate::linux::process::Process;
 use crate::linux::stage::Failure;
-use crate::linux::{descriptors, guest_root, id_map, passing, remove, wire};
+use crate::linux::{copy_tree, descriptors, guest_root, id_map, passing, remove, wire};
+use crate::sandbox::Machine;
 
 /// The namespaces that an instance has of its own, beside that of users.
 const NAMESPACES: i32 = libc::CLONE_NEWPID
@@ -35,8 +37,11 @@ pub(super) const REMOVE: u8 = 2;
 pub(super) const KEEP: u8 = 3;
 pub(super) const SHARE: u8 = 4;
 pub(super) const SHARE_READ_ONLY: u8 = 5;
+/// To begin what serves a request with the host's network.
+pub(super) const VISIT: u8 = 6;
 
-/// What it says: that it is done, or why not.
+/// What it says: that it is done (at the beginning also with which ids, and whether the tree was
+/// copied), or why not.
 pub(super) const DONE: u8 = 0;
 pub(super) const FAILED: u8 = 1;
 
@@ -57,6 +62,9 @@ pub(super) struct Holding {
     pub(super) hostname: String,
     pub(super) full_root: bool,
     pub(super) kept: bool,
+    /// The machine whose programs it runs, and what they are run by where the host does not.
+    pub(super) machine: Machine,
+    pub(super) emulator: Option<PathBuf>,
     #[cfg(target_pointer_width = "64")]
     pub(super) filter: Option<Filter>,
 }
@@ -77,9 +85,8 @@ pub(super) fn main(holding: Holding) -> i32 {
 }
 
 fn begin(holding: Holding) -> Result<Holder, i32> {
-    let control = match holding.control.try_clone() {
-        Ok(control) => control,
-        Err(_) => return Err(1),
+    let Ok(control) = holding.control.try_clone() else {
+        return Err(1);
     };
     prepare(holding).map_err(|(doing, error)| {
         let mut message = vec![FAILED];
@@ -105,61 +112,27 @@ fn prepare(holding: Holding) -> Result<Holder, Failure> {
     } else {
         guest_root::become_root(&holding.control).map_err(failed("make namespaces"))?
     };
-    let detached = |doing, path: &std::path::Path| {
-        scene::detached(path, false).map_err(|error| (doing, io::Error::from(error)))
-    };
-    let lower = match &holding.tree {
-        Some(tree) => Some(detached("open the tree", tree)?),
-        None => None,
-    };
     let disk = holding.folder.join("disk");
-    let layers = Layers {
-        lower,
-        own: detached("open the instance's disk", &disk)?,
-        volatile: !holding.kept,
+    forget_volatile(&disk);
+    let begun = begin_first(&holding, all, holding.tree.as_deref());
+    let (init, copied) = match (begun, &holding.tree) {
+        (Err((scene::OVERLAY, _)), Some(tree)) => {
+            copy(tree, &disk).map_err(failed("copy the tree"))?;
+            (begin_first(&holding, all, None)?, true)
+        }
+        (begun, tree) => (begun?, tree.is_none()),
     };
-    let (ours, theirs) = passing::messages().map_err(failed("make a socket"))?;
     let Holding {
         control,
-        orders,
         owner,
         lock,
         folder,
-        hostname,
         full_root,
         kept,
         ..
     } = holding;
-    let beginning = Beginning {
-        layers,
-        hostname,
-        orders,
-        holder: theirs,
-        #[cfg(target_pointer_width = "64")]
-        filter: holding.filter,
-    };
-    let users = if full_root { libc::CLONE_NEWUSER } else { 0 };
-    // What it begins with is dropped here when the closure is: only the child holds it then.
-    let init = Process::clone_into(NAMESPACES | users, move || first::main(beginning));
-    let init = init.map_err(failed("clone"))?;
-    if full_root {
-        id_map::give_as_root(init.pid()).map_err(failed("map ids"))?;
-    }
-    passing::send(&ours, &[all], &[]).map_err(failed("begin the first process"))?;
-    match passing::receive(&ours).map_err(failed("begin the first process"))? {
-        Some((message, _)) if message == [0] => {}
-        Some((message, _)) => {
-            let mut rest = message.get(1..).unwrap_or_default();
-            let doing = wire::text(&mut rest).unwrap_or_default();
-            let error = wire::io_error(&mut rest).unwrap_or_else(|error| error);
-            return Err((known(&doing), error));
-        }
-        None => {
-            let died = io::Error::other("it was killed");
-            return Err(("begin the first process", died));
-        }
-    }
-    passing::send(&control, &[DONE, all], &[]).map_err(failed("say that all is ready"))?;
+    let message = [DONE, all, u8::from(copied)];
+    passing::send(&control, &message, &[]).map_err(failed("say that all is ready"))?;
     Ok(Holder {
         control,
         owner,
@@ -167,8 +140,94 @@ fn prepare(holding: Holding) -> Result<Holder, Failure> {
         folder,
         full_root,
         kept,
+        all,
+        #[cfg(target_pointer_width = "64")]
+        filter: holding.filter,
         init,
+        visitors: Vec::new(),
     })
+}
+
+/// Begins the instance's first process over the tree at `tree`, or over the instance's copy, and
+/// waits until it is ready.
+fn begin_first(holding: &Holding, all: u8, tree: Option<&Path>) -> Result<Process, Failure> {
+    let failed = |doing| move |error: io::Error| (doing, error);
+    let detached = |doing, path: &Path| {
+        scene::detached(path, false).map_err(|error| (doing, io::Error::from(error)))
+    };
+    let (ours, theirs) = passing::messages().map_err(failed("make a socket"))?;
+    let beginning = Beginning {
+        layers: Layers {
+            lower: tree
+                .map(|tree| detached("open the tree", tree))
+                .transpose()?,
+            own: detached("open the instance's disk", &holding.folder.join("disk"))?,
+            volatile: !holding.kept,
+        },
+        hostname: holding.hostname.clone(),
+        orders: holding
+            .orders
+            .try_clone()
+            .map_err(failed("share a socket"))?,
+        holder: theirs,
+        machine: holding.machine,
+        emulator: holding.emulator.clone(),
+        #[cfg(target_pointer_width = "64")]
+        filter: holding.filter.clone(),
+    };
+    let users = if holding.full_root {
+        libc::CLONE_NEWUSER
+    } else {
+        0
+    };
+    // What it begins with is dropped here when the closure is: only the child holds it then.
+    let init = Process::clone_into(NAMESPACES | users, move || first::main(beginning));
+    let init = init.map_err(failed("clone"))?;
+    if holding.full_root {
+        id_map::give_as_root(init.pid()).map_err(failed("map ids"))?;
+    }
+    passing::send(&ours, &[all], &[]).map_err(failed("begin the first process"))?;
+    match passing::receive(&ours).map_err(failed("begin the first process"))? {
+        Some((message, _)) if message == [0] => Ok(init),
+        Some((message, _)) => {
+            let mut rest = message.get(1..).unwrap_or_default();
+            let doing = wire::text(&mut rest).unwrap_or_default();
+            let error = wire::io_error(&mut rest).unwrap_or_else(|error| error);
+            Err((known(&doing), error))
+        }
+        None => {
+            let died = io::Error::other("it was killed");
+            Err(("begin the first process", died))
+        }
+    }
+}
+
+/// Removes the sign of an overlay that was mounted to last no longer than the machine, and which
+/// therefore no overlay may use again: the machine has lasted, or the instance was to be kept and
+/// what is there of it is all there is.
+fn forget_volatile(disk: &Path) {
+    let work = store::open_folder(&disk.join(WORK).join("work"));
+    if let Ok(work) = work {
+        let _ = remove::remove(work.as_fd(), b"incompat");
+    }
+}
+
+/// Has what was written outlast the machine, which an overlay that was not meant to has not seen
+/// to.
+fn settle(disk: &Path) {
+    if let Ok(folder) = store::open_folder(disk) {
+        let _ = rustix::fs::syncfs(folder);
+    }
+    forget_volatile(disk);
+}
+
+/// Gives the instance a copy of the tree, where there is no overlay.
+fn copy(tree: &Path, disk: &Path) -> io::Result<()> {
+    let (tree, disk) = (store::open_folder(tree)?, store::open_folder(disk)?);
+    rustix::fs::mkdirat(&disk, COPY, Mode::RWXU)?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let copied = rustix::fs::openat(&disk, COPY, flags, Mode::empty())?;
+    copy_tree::copy(tree.as_fd(), copied.as_fd())
 }
 
 /// Returns a step of the first process by its text, which comes over a connection.
@@ -216,24 +275,36 @@ struct Holder {
     folder: PathBuf,
     full_root: bool,
     kept: bool,
+    all: u8,
+    #[cfg(target_pointer_width = "64")]
+    filter: Option<Filter>,
     init: Process,
+    /// Those that have gone into the instance from outside.
+    visitors: Vec<Process>,
 }
 
 impl Holder {
     fn serve(mut self) -> i32 {
         loop {
-            let mut fds = [
+            let mut fds = vec![
                 PollFd::new(&self.control, PollFlags::IN),
                 PollFd::new(&self.owner, PollFlags::IN),
             ];
+            let visitors = self.visitors.iter();
+            fds.extend(visitors.map(|visitor| PollFd::new(visitor, PollFlags::IN)));
             match poll(&mut fds, None) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(_) => return self.end(!self.kept),
             }
-            let [asked, died] = fds.map(|fd| !fd.revents().is_empty());
+            let mut ready = fds.iter().map(|fd| !fd.revents().is_empty());
+            let (asked, died) = (ready.next() == Some(true), ready.next() == Some(true));
+            let gone: Vec<bool> = ready.collect();
+            let mut gone = gone.into_iter();
+            // One that has ended is reaped when it is dropped.
+            self.visitors.retain(|_| gone.next() != Some(true));
             if asked {
                 match passing::receive(&self.control) {
-                    Ok(Some((message, _))) => {
+                    Ok(Some((message, fds))) => {
                         let (kind, rest) = message.split_first().unwrap_or((&STOP, &[]));
                         match *kind {
                             STOP => return self.end(false),
@@ -241,6 +312,7 @@ impl Holder {
                             KEEP => self.kept = true,
                             SHARE => self.share(rest, false),
                             SHARE_READ_ONLY => self.share(rest, true),
+                            VISIT => self.visit(fds),
                             _ => {}
                         }
                         continue;
@@ -258,27 +330,57 @@ impl Holder {
     fn end(&mut self, remove: bool) -> i32 {
         self.init.kill();
         self.init.wait();
+        self.visitors.clear();
+        super::groups::remove_of(&self.folder);
+        let disk = self.folder.join("disk");
         if !remove {
+            if self.kept {
+                settle(&disk);
+            }
             return 0;
         }
-        let disk = self.folder.join("disk");
         let removed = store::open_folder(&disk).and_then(|disk| {
             for name in [UPPER, WORK, COPY] {
                 remove::remove(disk.as_fd(), name.as_bytes())?;
             }
             Ok(())
         });
-        super::groups::remove_of(&disk);
         let removed = removed.and_then(|()| store::remove_rest(&self.folder));
-        debug_assert!(self.full_root || rustix::process::geteuid().is_root());
         i32::from(removed.is_err())
+    }
+
+    /// Begins what serves a request in the instance, with the host's network.
+    fn visit(&mut self, fds: Vec<OwnedFd>) {
+        let Some(socket) = fds.into_iter().next() else {
+            return;
+        };
+        let (init, full_root, all) = (&self.init, self.full_root, self.all);
+        #[cfg(target_pointer_width = "64")]
+        let filter = self.filter.clone();
+        let visitor = Process::clone_into(0, move || {
+            visitor::main(Visit {
+                socket,
+                init: init.as_fd(),
+                full_root,
+                all: all == ALL_IDS,
+                #[cfg(target_pointer_width = "64")]
+                filter,
+            })
+        });
+        // Without a process for it the connection ends, and the other end sees it.
+        self.visitors.extend(visitor.ok());
     }
 
     /// Hands out a copy of the mount at a path of the host.
     fn share(&self, path: &[u8], read_only: bool) {
         use std::os::unix::ffi::OsStrExt as _;
         let path = std::path::Path::new(std::ffi::OsStr::from_bytes(path));
-        let shared = scene::shared(path, read_only);
+        // An ordinary user's instance has that user for its root: there is nothing to tell apart.
+        let users = format!("/proc/{}/ns/user", self.init.pid().as_raw_pid());
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let users = rustix::fs::open(users, flags, Mode::empty());
+        let users = users.ok().filter(|_| self.full_root);
+        let shared = scene::shared(path, read_only, users.as_ref().map(|users| users.as_fd()));
         let said = match shared {
             Ok(tree) => passing::send(&self.control, &[DONE], &[tree.as_fd()]),
             Err(error) => {

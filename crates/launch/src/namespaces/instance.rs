@@ -1,22 +1,23 @@
 //! An instance, as the process sees it that has it.
 
-use std::io::{self, PipeReader, PipeWriter};
+use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use fs_err::File;
 use prebake_apk::path::GuestPath;
 use rustix::process::{PidfdFlags, getpid, pidfd_open};
 
 use super::first::SERVE;
+use super::groups::{Groups, Places};
 use super::holder::{self, Holding};
-use super::request::{self, DIRECTORY, PROGRAM, Program, Refusal};
-use super::running::Running;
+use super::request::{self, DIRECTORY, Refusal};
+use super::spawn;
 use super::store::{self, Store};
-use crate::child::{Child, Pipes};
-use crate::command::{Access, Call, Command, Network, Stdio};
+use crate::child::Child;
+use crate::command::{Access, Call, Stdio};
 use crate::driver::Driven;
 use crate::finding::Backend;
 use crate::launch_error::LaunchError;
@@ -25,6 +26,7 @@ use crate::linux::filter::Filter;
 use crate::linux::process::{Ended, Process};
 use crate::linux::{descriptors, guest_root, passing, wire};
 use crate::name::Name;
+use crate::sandbox::Machine;
 
 #[derive(Debug)]
 pub(super) struct Held {
@@ -35,6 +37,10 @@ pub(super) struct Held {
     pub(super) lock: Mutex<Option<File>>,
     pub(super) up: Mutex<Option<Up>>,
     pub(super) removed: AtomicBool,
+    pub(super) programs: AtomicU64,
+    pub(super) places: OnceLock<Places>,
+    pub(super) machine: Machine,
+    pub(super) emulator: Option<PathBuf>,
     #[cfg(target_pointer_width = "64")]
     pub(super) filter: Option<Filter>,
 }
@@ -48,6 +54,15 @@ pub(super) struct Up {
     holder: Process,
 }
 
+/// What was asked for: the connection, that to the first process, and the answer, which is what
+/// descriptors came with it.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) socket: OwnedFd,
+    pub(super) orders: Arc<OwnedFd>,
+    pub(super) answer: Result<Vec<OwnedFd>, Refusal>,
+}
+
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -56,7 +71,7 @@ impl Held {
     /// Begins its processes if they are not there, and returns them.
     pub(super) fn up(&self) -> Result<MutexGuard<'_, Option<Up>>, LaunchError> {
         let mut up = locked(&self.up);
-        if up.as_ref().is_some_and(|up| up.has_ended()) {
+        if up.as_ref().is_some_and(Up::has_ended) {
             *up = None;
         }
         if up.is_none() {
@@ -65,11 +80,11 @@ impl Held {
         Ok(up)
     }
 
-    fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.store.instance(&self.name)
     }
 
-    fn failed(&self, doing: &str, source: io::Error) -> LaunchError {
+    pub(super) fn failed(&self, doing: &str, source: io::Error) -> LaunchError {
         LaunchError::Host {
             doing: format!("{doing} for the instance {}", self.name),
             source,
@@ -110,6 +125,8 @@ impl Held {
             hostname: self.name.as_str().to_owned(),
             full_root: self.store.full_root,
             kept: state.kept,
+            machine: self.machine,
+            emulator: self.emulator.clone(),
             #[cfg(target_pointer_width = "64")]
             filter: self.filter.clone(),
         };
@@ -120,11 +137,21 @@ impl Held {
         }
         let message = passing::receive(&control).map_err(fail("begin"))?;
         match message {
-            Some((message, _)) if message.first() == Some(&holder::DONE) => Ok(Up {
-                control,
-                orders: Arc::new(orders),
-                holder,
-            }),
+            Some((message, _)) if message.first() == Some(&holder::DONE) => {
+                let copied = message.get(2) == Some(&1);
+                if copied != state.copied {
+                    let state = store::State { copied, ..state };
+                    let path = self.path();
+                    store::write_state(&path, &state, state.kept)
+                        .map_err(|error| store::host("write down", &path, error))?;
+                    *locked(&self.state) = state;
+                }
+                Ok(Up {
+                    control,
+                    orders: Arc::new(orders),
+                    holder,
+                })
+            }
             Some((message, _)) => {
                 let mut rest = message.get(1..).unwrap_or_default();
                 let doing = wire::text(&mut rest).unwrap_or_default();
@@ -135,45 +162,72 @@ impl Held {
         }
     }
 
-    /// Asks the instance for something, over a connection of its own, and returns that and the
-    /// descriptors of the answer.
-    fn ask(
+    /// Asks the instance for something, over a connection of its own; with the host's network if
+    /// `visits`, and in these control groups.
+    pub(super) fn ask(
         &self,
         doing: &str,
         kind: u8,
         fds: &[BorrowedFd<'_>],
         message: &[u8],
-    ) -> Result<(OwnedFd, Arc<OwnedFd>, Result<Vec<OwnedFd>, Refusal>), LaunchError> {
+        visits: bool,
+        groups: Option<&Groups>,
+    ) -> Result<Asked, LaunchError> {
         let lost = |error| self.lost(doing, error);
         let (socket, theirs) = passing::stream().map_err(|error| self.failed(doing, error))?;
+        if groups.is_some() {
+            passing::sign(&socket).map_err(|error| self.failed(doing, error))?;
+        }
         let orders = {
             let up = self.up()?;
             let Some(up) = up.as_ref() else {
                 return Err(lost(io::ErrorKind::NotConnected.into()));
             };
-            passing::send(&*up.orders, &[SERVE], &[theirs.as_fd()]).map_err(lost)?;
+            let (to, order) = if visits {
+                (&up.control, holder::VISIT)
+            } else {
+                (&*up.orders, SERVE)
+            };
+            passing::send(to, &[order], &[theirs.as_fd()]).map_err(lost)?;
             Arc::clone(&up.orders)
         };
         drop(theirs);
         passing::send(&socket, &[kind], fds).map_err(lost)?;
         passing::send(&socket, message, &[]).map_err(lost)?;
         loop {
-            let answer = passing::receive_byte(&socket).map_err(lost)?;
+            let answer = passing::receive_signed(&socket).map_err(lost)?;
             let mut input = passing::Incoming(socket.as_fd());
             let answer = match answer {
-                Some((request::DONE, fds)) => Ok(fds),
-                Some((request::REFUSED, _)) => Err(Refusal::read(&mut input).map_err(lost)?),
-                Some((request::WAITS, _)) => {
+                Some((request::DONE, fds, _)) => Ok(fds),
+                Some((request::REFUSED, ..)) => Err(Refusal::read(&mut input).map_err(lost)?),
+                Some((request::WAITS, _, process)) => {
+                    let pid = process.map_or(0, |process| process.as_raw_pid().unsigned_abs());
+                    let added = groups.map_or(Ok(()), |groups| groups.add(pid));
+                    added.map_err(|error| self.failed("limit a program", error))?;
                     passing::send(&socket, &[request::GO], &[]).map_err(lost)?;
                     continue;
                 }
                 _ => return Err(lost(io::ErrorKind::UnexpectedEof.into())),
             };
-            return Ok((socket, orders, answer));
+            return Ok(Asked {
+                socket,
+                orders,
+                answer,
+            });
         }
     }
 
-    fn refused(&self, program: &[u8], refusal: Refusal) -> LaunchError {
+    /// Returns what control groups there are to be had.
+    pub(super) fn places(&self) -> &Places {
+        self.places.get_or_init(Places::find)
+    }
+
+    /// Returns a number that no other program of this instance has.
+    pub(super) fn next(&self) -> u64 {
+        self.programs.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn refused(&self, program: &[u8], refusal: Refusal) -> LaunchError {
         let name = self.name.clone();
         match refusal {
             Refusal::NotRun(why) => LaunchError::NotRun {
@@ -197,7 +251,7 @@ impl Held {
     }
 
     /// Has the holder give out a piece of the host's file system.
-    fn share(&self, path: &Path, access: Access) -> Result<OwnedFd, LaunchError> {
+    pub(super) fn share(&self, path: &Path, access: Access) -> Result<OwnedFd, LaunchError> {
         use std::os::unix::ffi::OsStrExt as _;
         let fail = |error| store::host("share", path, error);
         let path = fs_err::canonicalize(path).map_err(fail)?;
@@ -252,64 +306,13 @@ impl Driven for Held {
         let mut message = Vec::new();
         let doing = "make a directory";
         wire::put_bytes(&mut message, path.as_bytes()).map_err(|e| self.failed(doing, e))?;
-        let (.., answer) = self.ask(doing, DIRECTORY, &[], &message)?;
-        answer
-            .map(drop)
-            .map_err(|refusal| self.refused(b"", refusal))
+        let asked = self.ask(doing, DIRECTORY, &[], &message, false, None)?;
+        let answer = asked.answer.map(drop);
+        answer.map_err(|refusal| self.refused(b"", refusal))
     }
 
     fn spawn(&self, call: &Call, streams: [Stdio; 3]) -> Result<Child, LaunchError> {
-        let doing = "run a program";
-        let mut trees = Vec::new();
-        let mut shares = Vec::new();
-        for share in &call.shares {
-            let path = GuestPath::from_absolute(&share.guest);
-            let path = path.map_err(|source| LaunchError::GuestPath {
-                path: share.guest.clone(),
-                source,
-            })?;
-            trees.push(self.share(&share.host, share.access)?);
-            shares.push((path.as_bytes().to_vec(), share.host.is_dir()));
-        }
-        if call.network == Network::Host || call.interactive || call.cpus.is_some() {
-            return Err(LaunchError::Unsupported {
-                backend: Backend::Namespaces,
-                what: "this".to_owned(),
-                why: "it is not written yet".to_owned(),
-            });
-        }
-        let program = Program {
-            program: call.program.clone(),
-            arguments: call.arguments.clone(),
-            base: Vec::new(),
-            environment: call.environment.clone(),
-            bare: call.bare,
-            folder: call.folder.clone(),
-            user: call.user.clone(),
-            shares,
-            resolver: false,
-            processes: (
-                u64::from(call.processes.unwrap_or(Command::PROCESSES)),
-                true,
-            ),
-            memory: call.memory,
-            waits: false,
-            terminal: false,
-        };
-        let mut message = Vec::new();
-        let put = program.put(&mut message);
-        put.map_err(|error| self.failed(doing, error))?;
-        let (theirs, pipes) = open(streams).map_err(|error| self.failed("open a stream", error))?;
-        let fds: Vec<_> = theirs.iter().chain(&trees).map(|fd| fd.as_fd()).collect();
-        let (socket, orders, answer) = self.ask(doing, PROGRAM, &fds, &message)?;
-        answer.map_err(|refusal| self.refused(&call.program, refusal))?;
-        let running = Running {
-            socket,
-            orders,
-            ended: Mutex::new(None),
-        };
-        let program = String::from_utf8_lossy(&call.program).into_owned();
-        Ok(Child::new(program, pipes, Arc::new(running), call.time))
+        spawn::spawn(self, call, streams)
     }
 
     fn keep(&self) -> Result<(), LaunchError> {
@@ -343,48 +346,5 @@ impl Driven for Held {
         }
         drop(locked(&self.lock).take());
         Ok(())
-    }
-}
-
-/// Opens what a program has for its streams, and this process's ends of the pipes among them.
-fn open(streams: [Stdio; 3]) -> io::Result<([OwnedFd; 3], Pipes)> {
-    let mut pipes = Pipes::default();
-    let [input, output, errors] = streams;
-    let input = match input {
-        Stdio::Piped => {
-            let (reader, writer) = io::pipe()?;
-            pipes.stdin = Some(writer);
-            reader.into()
-        }
-        Stdio::Inherit => io::stdin().as_fd().try_clone_to_owned()?,
-        other => given(other)?,
-    };
-    let piped = |ours: &mut Option<PipeReader>| -> io::Result<OwnedFd> {
-        let (reader, writer): (PipeReader, PipeWriter) = io::pipe()?;
-        *ours = Some(reader);
-        Ok(writer.into())
-    };
-    let output = match output {
-        Stdio::Piped => piped(&mut pipes.stdout)?,
-        Stdio::Inherit => io::stdout().as_fd().try_clone_to_owned()?,
-        other => given(other)?,
-    };
-    let errors = match errors {
-        Stdio::Piped => piped(&mut pipes.stderr)?,
-        Stdio::Inherit => io::stderr().as_fd().try_clone_to_owned()?,
-        other => given(other)?,
-    };
-    Ok(([input, output, errors], pipes))
-}
-
-/// Opens what is the same in both directions.
-fn given(stream: Stdio) -> io::Result<OwnedFd> {
-    match stream {
-        Stdio::File(file) => Ok(file.into()),
-        _ => {
-            let mut options = fs_err::OpenOptions::new();
-            let null = options.read(true).write(true).open("/dev/null")?;
-            Ok(null.into_parts().0.into())
-        }
     }
 }

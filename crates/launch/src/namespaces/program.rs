@@ -4,7 +4,7 @@
 
 use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, setsid};
@@ -26,9 +26,13 @@ const PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 /// The file creation mask of a program.
 const MASK: u32 = 0o022;
 
-/// How many files a program may have open, unless the host allows less: what may be raised to,
-/// and what programs have that ask for no more.
+/// How many files a program may have open, unless the host allows less: what it has if it asks for
+/// no more, and what it may raise that to.
 const OPEN_FILES: (u64, u64) = (1024, 1 << 19);
+
+/// How many more processes than the limit the kernel lets a user have: others of the instance count
+/// with them, and what is over the limit is to be seen and ended.
+const MORE_PROCESSES: u64 = 256;
 
 /// What a process is about to become.
 struct Becoming {
@@ -148,16 +152,16 @@ fn prepare(program: &Program, user: User, streams: [OwnedFd; 3]) -> Result<Becom
     let environment = environment(program, &user);
     let path = environment.iter().find(|(name, _)| name == b"PATH");
     let path = path.map_or(PATH, |(_, path)| path);
-    let candidates = if program.program.contains(&b'/') {
-        vec![program.program.clone()]
+    let candidates = if program.path.contains(&b'/') {
+        vec![program.path.clone()]
     } else {
         let folders = path.split(|byte| *byte == b':');
         let folders = folders.filter(|folder| !folder.is_empty());
         folders
-            .map(|folder| [folder, b"/", &program.program].concat())
+            .map(|folder| [folder, b"/", &program.path].concat())
             .collect()
     };
-    let mut arguments = vec![program.program.clone()];
+    let mut arguments = vec![program.path.clone()];
     arguments.extend(program.arguments.iter().cloned());
     let variable = |(name, value): (Vec<u8>, Vec<u8>)| text([&name[..], b"=", &value].concat());
     Ok(Becoming {
@@ -261,7 +265,8 @@ impl Becoming {
         }
         rustix::process::umask(Mode::from_raw_mode(MASK));
         let (usual, most) = OPEN_FILES;
-        limit(Resource::Nproc, self.processes, self.processes)?;
+        let processes = self.processes.saturating_add(MORE_PROCESSES);
+        limit(Resource::Nproc, processes, processes)?;
         limit(Resource::Nofile, usual, most)?;
         limit(Resource::Core, 0, u64::MAX)?;
         confine::leave_bounds(confine::INSTANCE)
@@ -296,7 +301,6 @@ impl Becoming {
         }
         // Nothing of this program's is the new one's, and the new one begins with all signals.
         process::default_signals();
-        debug_assert!(inside.proc.as_raw_fd() > 2);
         Ok(())
     }
 

@@ -19,7 +19,7 @@ pub(super) const DIRECTORY: u8 = 2;
 /// What is answered: it was done, or it was not.
 pub(super) const DONE: u8 = 0;
 pub(super) const REFUSED: u8 = 1;
-/// The program waits to be let go: the number of its process goes with it.
+/// The program waits to be let go. The kernel tells who says so.
 pub(super) const WAITS: u8 = 2;
 /// The program has ended.
 pub(super) const ENDED: u8 = 3;
@@ -31,7 +31,7 @@ pub(super) const GO: u8 = 2;
 /// A program to be run.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Program {
-    pub(super) program: Vec<u8>,
+    pub(super) path: Vec<u8>,
     pub(super) arguments: Vec<Vec<u8>>,
     /// Variables that are there unless [`Program::bare`], beside the user's own.
     pub(super) base: Vec<(Vec<u8>, Vec<u8>)>,
@@ -41,7 +41,8 @@ pub(super) struct Program {
     pub(super) user: Option<String>,
     /// Where what is shared goes, and whether each is a directory.
     pub(super) shares: Vec<(Vec<u8>, bool)>,
-    /// Whether a file to resolve names by goes with it, after what is shared.
+    /// Whether the host's file to resolve names by goes with it, after what is shared, for an
+    /// instance that has none to use.
     pub(super) resolver: bool,
     /// The limit of processes and threads, and whether it is to be kept by looking.
     pub(super) processes: (u64, bool),
@@ -54,7 +55,7 @@ pub(super) struct Program {
 
 impl Program {
     pub(super) fn put(&self, out: &mut Vec<u8>) -> io::Result<()> {
-        put_bytes(out, &self.program)?;
+        put_bytes(out, &self.path)?;
         put_list(out, &self.arguments, |out, one| put_bytes(out, one))?;
         put_list(out, &self.base, |out, (name, value)| {
             put_bytes(out, name)?;
@@ -82,7 +83,7 @@ impl Program {
 
     pub(super) fn read(input: &mut dyn Read) -> io::Result<Self> {
         Ok(Self {
-            program: string(input)?,
+            path: string(input)?,
             arguments: list(input, string)?,
             base: list(input, |input| Ok((string(input)?, string(input)?)))?,
             environment: list(input, |input| Ok((string(input)?, option(input)?)))?,

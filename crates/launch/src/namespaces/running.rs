@@ -2,14 +2,16 @@
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::first::END_ALL;
+use super::groups::Groups;
 use super::request::{self, ENDED, KILL};
+use super::terminal::Terminal;
 use crate::child;
 use crate::launch_error::LaunchError;
 use crate::linux::passing;
@@ -29,6 +31,15 @@ pub(super) struct Running {
     /// The connection to the instance's first process.
     pub(super) orders: Arc<OwnedFd>,
     pub(super) ended: Mutex<Option<Status>>,
+    /// Whether it came from outside, so that the first process does not know of it.
+    pub(super) visits: bool,
+    /// This process's terminal, while the program has it.
+    pub(super) terminal: Mutex<Option<Terminal>>,
+    pub(super) groups: Mutex<Option<Groups>>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn failed(source: io::Error) -> LaunchError {
@@ -43,13 +54,13 @@ impl child::Running for Running {
         let until = time.and_then(|time| Instant::now().checked_add(time));
         loop {
             // Others that wait at the same time may have been told.
-            if let Some(status) = *self.ended.lock().unwrap_or_else(PoisonError::into_inner) {
+            if let Some(status) = *locked(&self.ended) {
                 return Ok(Some(status));
             }
-            if !self.is_ready(PollFlags::IN, until)? {
+            if !self.has_news(until)? {
                 return Ok(None);
             }
-            let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut ended = locked(&self.ended);
             if ended.is_none() && self.is_ready(PollFlags::IN, Some(Instant::now()))? {
                 *ended = Some(self.read_end());
             }
@@ -70,6 +81,14 @@ impl child::Running for Running {
 }
 
 impl Running {
+    /// Waits for the end, and lends the terminal meanwhile. Says whether it came in time.
+    fn has_news(&self, until: Option<Instant>) -> Result<bool, LaunchError> {
+        match locked(&self.terminal).as_ref() {
+            Some(terminal) => terminal.copy_until(&self.socket, until).map_err(failed),
+            None => self.is_ready(PollFlags::IN, until),
+        }
+    }
+
     /// Waits for something of the connection, and says whether it came in time.
     fn is_ready(&self, what: PollFlags, until: Option<Instant>) -> Result<bool, LaunchError> {
         loop {
@@ -90,12 +109,15 @@ impl Running {
 
     /// Reads how it ended. Who should say so ends without a word only if it was killed.
     fn read_end(&self) -> Status {
-        match passing::receive_byte(&self.socket) {
-            Ok(Some((ENDED, _))) => {
-                let mut input = passing::Incoming(self.socket.as_fd());
-                request::status(&mut input).unwrap_or(KILLED)
-            }
-            _ => KILLED,
+        drop(locked(&self.terminal).take());
+        drop(locked(&self.groups).take());
+        if let Ok(Some((ENDED, _))) = passing::receive_byte(&self.socket) {
+            let mut input = passing::Incoming(self.socket.as_fd());
+            return request::status(&mut input).unwrap_or(KILLED);
         }
+        if self.visits {
+            let _ = passing::send(&*self.orders, &[END_ALL], &[]);
+        }
+        KILLED
     }
 }

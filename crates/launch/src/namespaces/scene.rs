@@ -14,7 +14,9 @@ use rustix::mount::{
 };
 use rustix::process::{chdir, fchdir, pivot_root};
 
+use crate::linux::emulator;
 use crate::linux::stage::Failure;
+use crate::sandbox::Machine;
 
 /// A directory that every host has, which is covered for a moment, in this mount namespace alone.
 const COVERED: &str = "/dev";
@@ -66,14 +68,37 @@ pub(super) fn detached(path: &Path, recursive: bool) -> rustix::io::Result<Owned
     open_tree(CWD, path, flags)
 }
 
-/// Takes a copy of the host's mount at `path`, and of those in it, to be shown in an instance.
-pub(super) fn shared(path: &Path, read_only: bool) -> io::Result<OwnedFd> {
+/// Tries to have a `/proc` of this process's namespaces.
+pub(super) fn try_proc() -> rustix::io::Result<()> {
+    new("proc", &[], MountAttrFlags::empty()).map(drop)
+}
+
+/// Has the kernel run programs of `machine` by `emulator` in this process's user namespace.
+pub(super) fn emulate(machine: Machine, emulator: &Path) -> Result<(), Failure> {
+    let table = new("binfmt_misc", &[], MountAttrFlags::empty());
+    let table = step("register an emulator", table)?;
+    emulator::register_in(&table, machine, emulator)
+}
+
+/// Takes a copy of the host's mount at `path`, and of those in it, to be shown in an instance. What
+/// is root's outside is root's inside, if `users`, the instance's user namespace, has other ids and
+/// the file system lets them be told apart by mount.
+pub(super) fn shared(
+    path: &Path,
+    read_only: bool,
+    users: Option<BorrowedFd<'_>>,
+) -> io::Result<OwnedFd> {
     let tree = detached(path, true)?;
     let mut attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
     if read_only {
         attributes |= MountAttrFlags::MOUNT_ATTR_RDONLY;
     }
-    set_attributes(&tree, attributes, true)?;
+    set_attributes(&tree, attributes, None, true)?;
+    if users.is_some() {
+        // Since Linux 5.12, for most file systems that have users. Else what is there is shown as
+        // nobody's, and those may use it that anybody may.
+        let _ = set_attributes(&tree, MountAttrFlags::MOUNT_ATTR_IDMAP, users, true);
+    }
     Ok(tree)
 }
 
@@ -116,7 +141,10 @@ pub(super) fn enter(layers: &Layers, all: bool) -> Result<OwnedFd, Failure> {
     step("change the root", pivot_root(".", "."))?;
     step("leave the old root", unmount(".", UnmountFlags::DETACH))?;
     step("enter the root", chdir("/"))?;
-    Ok(proc)
+    // One that can be listed: the descriptor of a new mount only names it.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let proc = rustix::fs::openat(&proc, ".", flags, Mode::empty());
+    step("open /proc", proc)
 }
 
 /// Returns the tree, as a mount that is nowhere yet.
@@ -151,7 +179,7 @@ fn root(layers: &Layers) -> Result<OwnedFd, Failure> {
 pub(super) const OVERLAY: &str = "mount an overlay";
 
 /// Makes a file system, mounted nowhere yet. An option without a value is a flag.
-fn new(
+pub(super) fn new(
     kind: &str,
     options: &[(&str, &str)],
     attributes: MountAttrFlags,
@@ -219,9 +247,7 @@ fn restrict_proc(proc: &OwnedFd, devices: &[(&str, OwnedFd)]) -> Result<(), Fail
     let net = copy(WRITABLE);
     for name in READ_ONLY {
         let read_only = copy(name).and_then(|tree| {
-            set_read_only(&tree, false).map_err(|error| {
-                Errno::from_raw_os_error(error.raw_os_error().unwrap_or(libc::EIO))
-            })?;
+            set_attributes(&tree, MountAttrFlags::MOUNT_ATTR_RDONLY, None, false)?;
             Ok(tree)
         });
         match cover(name, read_only) {
@@ -248,13 +274,25 @@ fn restrict_proc(proc: &OwnedFd, devices: &[(&str, OwnedFd)]) -> Result<(), Fail
     Ok(())
 }
 
-/// Forbids to write to a mount, and if asked to those in it.
+/// Adds attributes to a mount, and if asked to those in it; for a mount with other ids, those that
+/// a user namespace has.
 #[expect(unsafe_code, reason = "mount_setattr")]
-fn set_attributes(tree: &OwnedFd, attributes: MountAttrFlags, recursive: bool) -> io::Result<()> {
+fn set_attributes(
+    tree: &OwnedFd,
+    attributes: MountAttrFlags,
+    users: Option<BorrowedFd<'_>>,
+    recursive: bool,
+) -> rustix::io::Result<()> {
     /// `struct mount_attr` of the kernel: what to set, what to clear, propagation, user namespace.
     #[repr(C)]
     struct MountAttr([u64; 4]);
-    let attributes = MountAttr([u64::from(attributes.bits()), 0, 0, 0]);
+    let attributes = [
+        u64::from(attributes.bits()),
+        0,
+        0,
+        users.map_or(0, |users| users.as_raw_fd() as u64),
+    ];
+    let attributes = MountAttr(attributes);
     let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
     // SAFETY: the path is an empty string and the structure is of the size that is given; the
     // call reads both and keeps neither.
@@ -269,14 +307,10 @@ fn set_attributes(tree: &OwnedFd, attributes: MountAttrFlags, recursive: bool) -
         )
     };
     if set == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
+        return Ok(());
     }
-}
-
-fn set_read_only(tree: &OwnedFd, recursive: bool) -> io::Result<()> {
-    set_attributes(tree, MountAttrFlags::MOUNT_ATTR_RDONLY, recursive)
+    let error = io::Error::last_os_error().raw_os_error();
+    Err(Errno::from_raw_os_error(error.unwrap_or(libc::EIO)))
 }
 
 fn fill_dev(there: BorrowedFd<'_>, devices: &[(&str, OwnedFd)], all: bool) -> Result<(), Failure> {

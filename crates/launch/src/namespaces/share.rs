@@ -10,6 +10,7 @@ use rustix::thread::UnshareFlags;
 use super::request::{Program, Refusal};
 use super::scene::attach;
 use super::supervisor::make_way;
+use super::user::table;
 
 /// Where programs look for who resolves names.
 const RESOLVER: &[u8] = b"etc/resolv.conf";
@@ -20,7 +21,8 @@ pub(super) fn show(
     program: &Program,
     mut trees: impl Iterator<Item = OwnedFd>,
 ) -> Result<(), Refusal> {
-    if program.shares.is_empty() && !program.resolver {
+    let resolver = program.resolver && !has_resolver();
+    if program.shares.is_empty() && !resolver {
         return Ok(());
     }
     let fail = |error: Errno| Refusal::Failed("make a mount namespace".to_owned(), error.into());
@@ -34,9 +36,7 @@ pub(super) fn show(
             Refusal::InGuest("show a shared folder at".to_owned(), path, error.into())
         })?;
     }
-    if program.resolver
-        && let Some(tree) = trees.next()
-    {
+    if resolver && let Some(tree) = trees.next() {
         let shown = place(RESOLVER, false).and_then(|there| attach(&tree, there.as_fd()));
         shown.map_err(|error| {
             let path = [b"/", RESOLVER].concat();
@@ -44,6 +44,13 @@ pub(super) fn show(
         })?;
     }
     Ok(())
+}
+
+/// Says whether the instance itself says who resolves names.
+fn has_resolver() -> bool {
+    let table = table("/etc/resolv.conf");
+    let mut lines = table.split(|byte| *byte == b'\n');
+    lines.any(|line| line.starts_with(b"nameserver"))
 }
 
 /// Opens what something is mounted on, and makes it if it is not there.

@@ -11,9 +11,10 @@
 //! not locked is left over, unless it is to be kept. `instances` itself is locked for the moment in
 //! which an instance comes or is found to be left over.
 
+use std::fs::Permissions;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use fs_err::File;
@@ -45,6 +46,8 @@ pub(super) struct State {
     pub(super) kept: bool,
     /// Whether it has a copy of the tree, and no overlay.
     pub(super) copied: bool,
+    /// The architecture of its programs, by Alpine's name for it.
+    pub(super) arch: String,
 }
 
 pub(super) fn host(doing: &str, path: &Path, source: io::Error) -> LaunchError {
@@ -91,7 +94,12 @@ impl Store {
     }
 
     /// Makes the instance's folder and locks it.
-    pub(super) fn create(&self, name: &Name, state: &State) -> Result<File, LaunchError> {
+    pub(super) fn create(
+        &self,
+        name: &Name,
+        state: &State,
+        tree: &Path,
+    ) -> Result<File, LaunchError> {
         let path = self.instance(name);
         let fail = |error| host("make the instance", &path, error);
         let all = lock_folder(&self.instances()).map_err(fail)?;
@@ -107,7 +115,7 @@ impl Store {
             drop(lock);
         }
         fs_err::create_dir(&path).map_err(fail)?;
-        let made = self.fill(&path, state);
+        let made = self.fill(&path, state, tree);
         drop(all);
         made.map_err(|error| {
             // What is left of it is found by the next start.
@@ -116,20 +124,26 @@ impl Store {
         })
     }
 
-    fn fill(&self, path: &Path, state: &State) -> io::Result<File> {
-        use std::os::unix::fs::PermissionsExt as _;
-        fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o700))?;
+    fn fill(&self, path: &Path, state: &State, tree: &Path) -> io::Result<File> {
+        fs_err::set_permissions(path, Permissions::from_mode(0o700))?;
         let lock = open_lock(path)?;
         if !try_lock(&lock)? {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         write_state(path, state, false)?;
         let disk = path.join("disk");
-        for folder in [&disk, &disk.join(UPPER), &disk.join(WORK)] {
-            std::fs::DirBuilder::new().mode(0o700).create(folder)?;
+        // The instance's root directory is what the upper layer's is.
+        let root = fs_err::metadata(tree)?;
+        for (folder, mode) in [
+            (disk.clone(), 0o700),
+            (disk.join(UPPER), root.mode() & 0o7777),
+            (disk.join(WORK), 0o700),
+        ] {
+            fs_err::create_dir(&folder)?;
+            fs_err::set_permissions(&folder, Permissions::from_mode(mode))?;
             if self.full_root {
                 let root = Some(id_map::ROOT_OUTSIDE);
-                std::os::unix::fs::chown(folder, root, root)?;
+                std::os::unix::fs::chown(&folder, root, root)?;
             }
         }
         // An overlay's root is its upper layer's: users other than root enter it too.
@@ -254,6 +268,7 @@ impl Store {
     pub(super) fn remove(&self, name: &Name) -> Result<(), LaunchError> {
         let path = self.instance(name);
         let fail = |error| host("remove", &path, error);
+        super::groups::remove_of(&path);
         if path.join("disk").exists() {
             let disk = path.join("disk");
             self.remove_in(&disk, &[UPPER.as_bytes(), WORK.as_bytes(), COPY.as_bytes()])
@@ -264,7 +279,6 @@ impl Store {
 
     /// Removes names of a folder that belong to an instance's ids.
     pub(super) fn remove_in(&self, folder: &Path, names: &[&[u8]]) -> io::Result<()> {
-        super::groups::remove_of(folder);
         let folder = open_folder(folder)?;
         let all = || -> io::Result<()> {
             for name in names {
@@ -297,7 +311,7 @@ pub(super) fn remove_rest(path: &Path) -> io::Result<()> {
         other => other,
     };
     gone(fs_err::remove_dir(path.join("disk")))?;
-    for file in ["state", "state.new", "groups", "lock"] {
+    for file in ["state", "state.new", super::groups::FILE, "lock"] {
         gone(fs_err::remove_file(path.join(file)))?;
     }
     gone(fs_err::remove_dir(path))
@@ -385,6 +399,7 @@ pub(super) fn read_state(path: &Path) -> Option<State> {
         identity: value("identity")?.parse().ok()?,
         kept: value("kept") == Some("yes"),
         copied: value("copied") == Some("yes"),
+        arch: value("arch")?.to_owned(),
     })
 }
 
@@ -392,8 +407,9 @@ pub(super) fn read_state(path: &Path) -> Option<State> {
 pub(super) fn write_state(path: &Path, state: &State, lasting: bool) -> io::Result<()> {
     let said = |flag| if flag { "yes" } else { "no" };
     let text = format!(
-        "identity={}\nkept={}\ncopied={}\n",
+        "identity={}\narch={}\nkept={}\ncopied={}\n",
         state.identity,
+        state.arch,
         said(state.kept),
         said(state.copied)
     );

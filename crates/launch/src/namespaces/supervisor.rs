@@ -22,8 +22,11 @@ use crate::linux::usage::Usage;
 use crate::linux::{descriptors, passing};
 use crate::status::Status;
 
-/// How often it is looked what the processes use, where that is all that keeps a limit.
-const LOOK: Duration = Duration::from_millis(50);
+/// How often it is looked how much memory the processes use, where that is all that keeps a limit.
+const LOOK: Duration = Duration::from_millis(25);
+
+/// How often it is looked how many they are. Until then the kernel's own limit holds.
+const LOOK_FOR_MANY: Duration = Duration::from_millis(250);
 
 /// What serves a request knows of the instance.
 #[derive(Debug)]
@@ -170,9 +173,14 @@ impl<'a> Supervisor<'a> {
                 PollFd::new(&self.ended, PollFlags::IN),
             ];
             let looks = self.processes.is_some() || self.memory.is_some();
+            let look = if self.memory.is_some() {
+                LOOK
+            } else {
+                LOOK_FOR_MANY
+            };
             let look = Timespec {
                 tv_sec: 0,
-                tv_nsec: LOOK.as_nanos() as _,
+                tv_nsec: look.as_nanos() as _,
             };
             let _ = poll(&mut fds, looks.then_some(&look));
             let [asked, ended] = fds.map(|fd| !fd.revents().is_empty());

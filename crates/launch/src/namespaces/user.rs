@@ -25,7 +25,7 @@ pub(super) fn find(asked: Option<&str>) -> Option<User> {
 
 /// Reads a table of the instance, as far as it can be read: what is in the way is the instance's
 /// own affair.
-fn table(path: &str) -> Vec<u8> {
+pub(super) fn table(path: &str) -> Vec<u8> {
     let mut options = std::fs::OpenOptions::new();
     let opened = options
         .read(true)

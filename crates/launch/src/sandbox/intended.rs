@@ -38,11 +38,6 @@ impl Intentions {
         }
     }
 
-    /// Says how many inodes are another thing than they should be.
-    pub(crate) fn count(&self) -> usize {
-        self.0.len()
-    }
-
     pub(super) fn of(&self, fact: &Fact) -> Option<&Intended> {
         self.0.get(&fact.inode)
     }

@@ -2,7 +2,6 @@
 
 use std::io::{self, BufReader, BufWriter, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,7 +38,7 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn start(limits: &Limits, machine: Machine) -> Result<Self, SandboxError> {
-        let emulator = emulator(machine)?;
+        let emulator = emulator::needed(machine)?;
         let root = rustix::process::geteuid().is_root();
         let fail = |doing: &str, source: io::Error| Unavailable::Namespaces {
             doing: doing.to_owned(),
@@ -210,15 +209,4 @@ fn sockets() -> io::Result<(UnixStream, UnixStream)> {
     let (ours, theirs) = UnixStream::pair()?;
     let theirs = descriptors::above_standard(theirs.into())?;
     Ok((ours, theirs.into()))
-}
-
-/// Returns what programs of `machine` are to be run by; `None` where the host runs them.
-fn emulator(machine: Machine) -> Result<Option<PathBuf>, Unavailable> {
-    if machine.is_native() || emulator::is_registered(machine) {
-        return Ok(None);
-    }
-    let search = std::env::var_os("PATH").unwrap_or_default();
-    let found = emulator::find(machine, &search);
-    let arch = machine.qemu_name();
-    found.map(Some).ok_or(Unavailable::NoEmulator { arch })
 }
