@@ -4,8 +4,6 @@
 //! share and that is not the one of whoever runs the tests. Their dependencies are vendored, by
 //! `cargo vendor`, once; what is not published yet comes from this checkout by `[patch]`.
 
-pub(crate) mod kitchen;
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -92,7 +90,7 @@ impl Package {
     }
 
     /// Returns the folders of its build scripts: one with `out` in it, and one without.
-    fn outs(&self) -> Vec<PathBuf> {
+    pub(crate) fn outs(&self) -> Vec<PathBuf> {
         let Ok(all) = fs_err::read_dir(programs().join("build")) else {
             return Vec::new();
         };
@@ -223,14 +221,14 @@ fn prepare(base: &Path) {
     if fs_err::read_to_string(&stamp).is_ok_and(|stamp| stamp == lock) {
         return;
     }
-    let mut config = "[patch.crates-io]\n".to_owned();
-    for (name, folder) in CRATES {
+    let patches = CRATES.map(|(name, folder)| {
         let path = checkout.join("crates").join(folder);
-        config.push_str(&format!("{name} = {{ path = {path:?} }}\n"));
-    }
+        format!("{name} = {{ path = '{}' }}\n", path.display())
+    });
+    let patches = format!("[patch.crates-io]\n{}", patches.concat());
     let _ = fs_err::remove_dir_all(base.join("vendor"));
     fs_err::create_dir_all(base.join(".cargo")).unwrap();
-    fs_err::write(base.join(".cargo/config.toml"), &config).unwrap();
+    fs_err::write(base.join(".cargo/config.toml"), &patches).unwrap();
     let package = base.join("packages/vendored");
     fs_err::create_dir_all(package.join("src")).unwrap();
     fs_err::write(package.join("Cargo.toml"), manifest("vendored")).unwrap();
@@ -243,10 +241,11 @@ fn prepare(base: &Path) {
         .arg(base.join("vendor"));
     let output = run(command);
     assert!(output.success, "{output:?}");
-    config.push_str(&format!(
-        "[source.crates-io]\nreplace-with = \"vendored\"\n[source.vendored]\ndirectory = {:?}\n",
-        base.join("vendor")
-    ));
+    let config = format!(
+        "{patches}[source.crates-io]\nreplace-with = 'vendored'\n[source.vendored]\n\
+         directory = '{}'\n",
+        base.join("vendor").display()
+    );
     fs_err::write(base.join(".cargo/config.toml"), config).unwrap();
     fs_err::write(stamp, lock).unwrap();
 }

@@ -1,11 +1,7 @@
-//! What a user of the crate meets, built by the real cargo.
+//! A package of one's own: baked once, offline, changed, misused.
 
-#![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
-
-mod support;
-
-use support::kitchen::{Kitchen, RELEASE};
-use support::{Package, build_script, program};
+use crate::kitchen::{Kitchen, RELEASE};
+use crate::package::{self, Package, build_script, program};
 
 #[test]
 fn a_rootfs_is_baked_once_and_again_when_it_changes() {
@@ -196,11 +192,11 @@ fn a_side_car_is_beside_the_program() {
         .run()";
     package.write("build.rs", &build_script(script));
     let told = package.told(variables);
-    let beside = support::programs().join("side-car.rootfs.tar.gz");
+    let beside = package::programs().join("side-car.rootfs.tar.gz");
     assert!(told.contains(&beside.display().to_string()), "{told}");
     let bytes = fs_err::read(&beside).unwrap();
     assert_eq!(bytes, fs_err::read(package.baked("tar.gz")).unwrap());
-    let program = support::programs().join(format!("side-car{}", std::env::consts::EXE_SUFFIX));
+    let program = package::programs().join(format!("side-car{}", std::env::consts::EXE_SUFFIX));
     assert!(fs_err::metadata(&program).unwrap().len() > 0);
     let inside = fs_err::read(program).unwrap();
     assert!(!inside.windows(64).any(|window| window == &bytes[..64]));
@@ -260,7 +256,7 @@ fn a_member_of_a_workspace_has_its_recipe_where_it_likes() {
         "[workspace]\nresolver = \"3\"\nmembers = [\"crates/*\"]\n",
     );
     kitchen.recipe(&workspace, "image/guest.toml", "workspace");
-    let manifest = support::manifest("member").replace("[workspace]\n", "");
+    let manifest = package::manifest("member").replace("[workspace]\n", "");
     workspace.write("crates/member/Cargo.toml", &manifest);
     let script = "prebake_embed::bake(\"../../image/guest.toml\")";
     workspace.write("crates/member/build.rs", &build_script(script));

@@ -6,7 +6,7 @@ use prebake_testkit::http::Server;
 use prebake_testkit::mirror::{Mirror, MirrorBuilder};
 use tempfile::TempDir;
 
-use super::Package;
+use crate::package::Package;
 
 /// The release that the mirror has.
 pub(crate) const RELEASE: &str = "3.99.0";
