@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -69,6 +70,14 @@ pub(crate) enum Command {
     Inspect(InspectArguments),
     /// Hold a rootfs against its own apk database and the lock
     Verify(VerifyArguments),
+    /// Run a command in a fresh instance of a rootfs, and remove it
+    Run(RunArguments),
+    /// List the instances on this host
+    Ps,
+    /// Remove instances
+    Rm(RmArguments),
+    /// Say what this host can do, what is missing, and what would mend it
+    Doctor,
 }
 
 /// Which recipe, and what of the host it may use.
@@ -214,4 +223,90 @@ pub(crate) struct VerifyArguments {
     /// The lock it was baked from [default: prebake.lock, where there is one]
     #[arg(long, value_name = "LOCK")]
     pub(crate) lock: Option<PathBuf>,
+}
+
+/// Run a command in a fresh instance of a rootfs, and remove it
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    /// The recipe, the folder it is in, or a rootfs as `build` wrote it
+    #[arg(default_value = "prebake.toml", value_name = "RECIPE|ROOTFS")]
+    pub(crate) source: PathBuf,
+    /// The command [default: a shell]
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+    /// Call the instance so; take it up again if it was kept
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Keep the instance for a later `run --name`
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Show a folder or file of the host in the instance; may be given again
+    #[arg(long, value_name = "HOST:GUEST[:ro]")]
+    pub(crate) share: Vec<String>,
+    /// Let the command use the host's network
+    #[arg(long)]
+    pub(crate) net: bool,
+    /// Run it by this: namespaces or wsl [default: the first that this host has]
+    #[arg(long, value_name = "BACKEND")]
+    pub(crate) backend: Option<String>,
+    /// Run the command as this user: a name, UID or UID:GID [default: root]
+    #[arg(short, long, value_name = "USER")]
+    pub(crate) user: Option<String>,
+    /// Set an environment variable; may be given again
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    pub(crate) env: Vec<String>,
+    /// Run the command in this folder of the instance
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) workdir: Option<String>,
+    /// Bound the command's memory: bytes, or with K, M or G
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub(crate) memory: Option<u64>,
+    /// Bound the processors that the command has: 1.5 is one and a half
+    #[arg(long, value_name = "N", value_parser = processors)]
+    pub(crate) cpus: Option<f64>,
+    /// Kill the command after so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) timeout: Option<u64>,
+    /// Refuse to write a lock: exit with 6 where there is none or it is not the recipe's
+    #[arg(long)]
+    pub(crate) locked: bool,
+    #[command(flatten)]
+    pub(crate) host: HostArguments,
+}
+
+/// Remove instances
+#[derive(Debug, Args)]
+pub(crate) struct RmArguments {
+    /// The instances
+    #[arg(required_unless_present = "all", value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// All that no process has
+    #[arg(long, conflicts_with = "names")]
+    pub(crate) all: bool,
+}
+
+/// Reads an amount of memory: `512M`.
+fn bytes(text: &str) -> Result<u64, String> {
+    let wrong = || format!("\"{text}\" is no amount of memory: 1048576, 1024K, 512M or 2G");
+    let unit = text.trim_start_matches(|letter: char| letter.is_ascii_digit());
+    let number: u64 = text
+        .strip_suffix(unit)
+        .and_then(|digits| digits.parse().ok())
+        .ok_or_else(wrong)?;
+    let shift = match unit.to_ascii_uppercase().as_str() {
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        _ => return Err(wrong()),
+    };
+    let bytes = number.checked_mul(1 << shift).filter(|bytes| *bytes > 0);
+    bytes.ok_or_else(wrong)
+}
+
+/// Reads a number of processors: `1.5`.
+fn processors(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok();
+    let number = number.filter(|number: &f64| number.is_finite() && *number > 0.0);
+    number.ok_or_else(|| format!("\"{text}\" is no number of processors: 2 or 0.5"))
 }

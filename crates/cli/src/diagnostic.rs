@@ -5,9 +5,9 @@ use std::fmt;
 use std::io::IsTerminal as _;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
-use prebake::Error;
 use prebake::document::{DocumentError, Problem};
 
+use crate::failure::Failure;
 use crate::output;
 
 /// One problem in a recipe or a lock, drawn with the lines around it.
@@ -44,7 +44,7 @@ impl Diagnostic for Drawn<'_> {
 }
 
 /// Prints `error` on standard error.
-pub(crate) fn print(error: &Error) {
+pub(crate) fn print(error: &Failure) {
     if let Some(document) = error.document() {
         output::complain(&draw(document));
         return;
@@ -53,7 +53,7 @@ pub(crate) fn print(error: &Error) {
 }
 
 /// Returns `error` in plain lines: the failure, its causes, and hints.
-pub(crate) fn text(error: &Error) -> String {
+pub(crate) fn text(error: &Failure) -> String {
     let mut out = format!("error: {error}\n");
     let mut cause = error.source();
     while let Some(source) = cause {

@@ -1,6 +1,8 @@
 //! The exit codes, which scripts may rely on.
 
 use prebake::ErrorKind;
+use prebake_launch::LaunchError;
+use prebake_launch::sandbox::NotRun;
 
 /// Everything went well.
 pub(crate) const SUCCESS: u8 = 0;
@@ -20,6 +22,13 @@ pub(crate) const NOT_CURRENT: u8 = 6;
 pub(crate) const WRITE: u8 = 7;
 /// A package's script cannot be run here, or does what it must not.
 pub(crate) const SCRIPT: u8 = 8;
+/// This host cannot run an instance, or one failed: what `run` exits with where no other code
+/// says more, so that it is not mistaken for the command's.
+pub(crate) const LAUNCH: u8 = 125;
+/// The command of `run` is there and cannot be run, as a shell says it.
+pub(crate) const NOT_RUN: u8 = 126;
+/// The command of `run` is not there, as a shell says it.
+pub(crate) const NOT_FOUND: u8 = 127;
 /// Interrupted, as a shell reports it for Ctrl-C.
 pub(crate) const INTERRUPTED: u8 = 130;
 
@@ -35,7 +44,11 @@ Exit codes:
   6    the lock is not current (`lock --check`, `build --locked`)
   7    an output, the lock or the cache could not be written
   8    a package's script cannot be run here, or does what it must not
-  130  interrupted";
+  125  an instance cannot be had or was lost (`run`, `ps`, `rm`, `doctor`)
+  126  the command of `run` cannot be run
+  127  the command of `run` is not there
+  130  interrupted
+Where the command of `run` runs, its exit code is that of `run`: 128 and the number for a signal.";
 
 /// Returns the code for a failure.
 pub(crate) fn of(kind: ErrorKind) -> u8 {
@@ -49,5 +62,18 @@ pub(crate) fn of(kind: ErrorKind) -> u8 {
         ErrorKind::Script => SCRIPT,
         ErrorKind::Interrupted => INTERRUPTED,
         ErrorKind::Other => FAILURE,
+    }
+}
+
+/// Returns the code for a failure of an instance.
+pub(crate) fn of_launch(error: &LaunchError) -> u8 {
+    match error {
+        LaunchError::Name(_) | LaunchError::GuestPath { .. } => USAGE,
+        LaunchError::WrongIdentity { .. } => INTEGRITY,
+        LaunchError::NotRun { why, .. } => match why {
+            NotRun::Missing => NOT_FOUND,
+            _ => NOT_RUN,
+        },
+        _ => LAUNCH,
     }
 }

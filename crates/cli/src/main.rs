@@ -9,6 +9,7 @@ mod commands;
 mod diagnostic;
 mod environment;
 mod exit_code;
+mod failure;
 mod output;
 mod progress;
 mod session;
@@ -16,25 +17,31 @@ mod session;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use prebake::{Error, ErrorKind};
 
 use crate::arguments::{Arguments, Command};
+use crate::failure::Failure;
 
 fn main() -> ExitCode {
     let Arguments { command, global } = Arguments::parse();
+    let done = |result: Result<u8, prebake::Error>| result.map_err(Failure::from);
     let result = match &command {
-        Command::Init(arguments) => commands::init::run(arguments, &global),
-        Command::Lock(arguments) => commands::lock::run(arguments, &global),
-        Command::Build(arguments) => commands::build::run(arguments, &global),
-        Command::Add(arguments) => commands::edit::add(arguments, &global),
-        Command::Remove(arguments) => commands::edit::remove(arguments, &global),
-        Command::Why(arguments) => commands::graph::why(arguments, &global),
-        Command::Tree(arguments) => commands::graph::tree(arguments, &global),
-        Command::Outdated(arguments) => commands::outdated::run(arguments, &global),
-        Command::Inspect(arguments) => commands::inspect::run(arguments, &global),
-        Command::Verify(arguments) => commands::verify::run(arguments, &global),
+        Command::Init(arguments) => done(commands::init::run(arguments, &global)),
+        Command::Lock(arguments) => done(commands::lock::run(arguments, &global)),
+        Command::Build(arguments) => done(commands::build::run(arguments, &global)),
+        Command::Add(arguments) => done(commands::edit::add(arguments, &global)),
+        Command::Remove(arguments) => done(commands::edit::remove(arguments, &global)),
+        Command::Why(arguments) => done(commands::graph::why(arguments, &global)),
+        Command::Tree(arguments) => done(commands::graph::tree(arguments, &global)),
+        Command::Outdated(arguments) => done(commands::outdated::run(arguments, &global)),
+        Command::Inspect(arguments) => done(commands::inspect::run(arguments, &global)),
+        Command::Verify(arguments) => done(commands::verify::run(arguments, &global)),
+        Command::Run(arguments) => commands::run::run(arguments, &global),
+        Command::Ps => commands::instances::list(&global),
+        Command::Rm(arguments) => commands::instances::remove(arguments, &global),
+        Command::Doctor => Ok(commands::doctor::run(&global)),
     };
-    let result = result.and_then(|code| output::take_failure().map_or(Ok(code), Err));
+    let result =
+        result.and_then(|code| output::take_failure().map_or(Ok(code), |error| Err(error.into())));
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => ExitCode::from(fail(&error, global.json)),
@@ -42,13 +49,12 @@ fn main() -> ExitCode {
 }
 
 /// Reports `error` and returns the exit code that stands for it.
-fn fail(error: &Error, json: bool) -> u8 {
-    let kind = error.kind();
-    let code = exit_code::of(kind);
+fn fail(error: &Failure, json: bool) -> u8 {
+    let code = error.code();
     if json {
         output::error(error, code);
     }
-    if kind != ErrorKind::Interrupted || !json {
+    if !error.is_interruption() || !json {
         diagnostic::print(error);
     }
     code

@@ -8,6 +8,7 @@ use prebake::Error;
 use serde_json::{Value, json};
 
 use crate::diagnostic;
+use crate::failure::Failure;
 
 /// The first failure to print, kept until the command is done: what it did counts all the same.
 static FAILED: Mutex<Option<io::Error>> = Mutex::new(None);
@@ -55,7 +56,7 @@ pub(crate) fn complain(text: &str) {
 }
 
 /// Prints a failure as the command's result, for scripts that asked for JSON.
-pub(crate) fn error(error: &Error, code: u8) {
+pub(crate) fn error(error: &Failure, code: u8) {
     let problems: Vec<_> = error
         .document()
         .map(|document| {

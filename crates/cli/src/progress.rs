@@ -53,6 +53,18 @@ impl Bars {
         }
     }
 
+    /// Shows how far an import is.
+    pub(crate) fn unpacked(&self, bytes: u64, total: u64) {
+        self.bar.set_message("unpacking");
+        self.length(total);
+        self.bar.set_position(bytes);
+    }
+
+    /// Takes the bar away: the terminal is somebody else's now.
+    pub(crate) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+
     fn fetch(&self) -> MutexGuard<'_, Fetch> {
         self.fetch.lock().unwrap_or_else(PoisonError::into_inner)
     }

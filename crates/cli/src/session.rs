@@ -1,8 +1,10 @@
 //! What a command may use of the host, from arguments and environment.
 
 use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prebake::{Cancel, Context, Error, HostOptions};
+use prebake_launch::Killer;
 
 use crate::arguments::{Global, HostArguments};
 use crate::progress::Bars;
@@ -11,18 +13,59 @@ use crate::{environment, exit_code};
 /// The most threads taken from a machine that nobody gave a number for.
 const MAX_DEFAULT_THREADS: usize = 16;
 
-/// Opens the cache, the network and the terminal for a command, and makes Ctrl-C stop it.
-pub(crate) fn open(arguments: &HostArguments, global: &Global) -> Result<Context, Error> {
-    let cancel = Cancel::default();
-    let token = cancel.clone();
+/// What Ctrl-C stops.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Interrupt {
+    /// Whether it was asked for; what bakes looks at it.
+    pub(crate) cancel: Cancel,
+    /// The program that runs in an instance, if one does.
+    program: Arc<Mutex<Option<Killer>>>,
+}
+
+impl Interrupt {
+    /// Has Ctrl-C end `program` too. One that was asked for before ends it now.
+    pub(crate) fn ends(&self, program: Killer) {
+        if self.cancel.is_cancelled() {
+            let _ = program.kill();
+        }
+        *self.program.lock().unwrap_or_else(PoisonError::into_inner) = Some(program);
+    }
+
+    fn happen(&self) {
+        self.cancel.cancel();
+        let program = self.program.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(program) = &*program {
+            let _ = program.kill();
+        }
+    }
+}
+
+/// Makes Ctrl-C stop the command, and a second one end it at once.
+pub(crate) fn interrupt() -> Interrupt {
+    let interrupt = Interrupt::default();
+    let theirs = interrupt.clone();
     // Where no handler can be set the default one ends the process at once, which loses no more
     // than a kill does.
     let _ = ctrlc::set_handler(move || {
-        if token.is_cancelled() {
+        if theirs.cancel.is_cancelled() {
             leave();
         }
-        token.cancel();
+        theirs.happen();
     });
+    interrupt
+}
+
+/// Opens the cache, the network and the terminal for a command, and makes Ctrl-C stop it.
+pub(crate) fn open(arguments: &HostArguments, global: &Global) -> Result<Context, Error> {
+    open_with(arguments, global, interrupt().cancel)
+}
+
+/// As [`open`], for a command that has made Ctrl-C stop more than this.
+pub(crate) fn open_with(
+    arguments: &HostArguments,
+    global: &Global,
+    cancel: Cancel,
+) -> Result<Context, Error> {
     let threads = arguments.threads.unwrap_or_else(|| {
         std::thread::available_parallelism()
             .map_or(NonZeroUsize::MIN, |found| found.min(most_threads()))
@@ -31,7 +74,7 @@ pub(crate) fn open(arguments: &HostArguments, global: &Global) -> Result<Context
         cache: arguments.cache.clone(),
         offline: arguments.offline || environment::is_on(environment::OFFLINE),
         threads,
-        reporter: std::sync::Arc::new(Bars::new(global)),
+        reporter: Arc::new(Bars::new(global)),
         cancel,
         environment: &|name| std::env::var_os(name),
     })

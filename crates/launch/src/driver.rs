@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use prebake_apk::digest::Sha256;
 use prebake_apk::path::GuestPath;
 
 use crate::child::Child;
@@ -26,6 +27,12 @@ pub(crate) trait Driver: fmt::Debug + Send + Sync {
 
     /// Removes what dead processes have left. Returns the instances that are gone by that.
     fn sweep(&self) -> Result<Vec<Name>, LaunchError>;
+
+    /// Says whether an import of this identity needs none of the rootfs' bytes.
+    fn has(&self, identity: &Sha256) -> bool {
+        let _ = identity;
+        false
+    }
 
     /// Makes an instance. After an error there is nothing of it.
     fn import(

@@ -84,6 +84,12 @@ impl Host {
         &self.swept
     }
 
+    /// Says whether a rootfs of this identity was imported before, so that an import of it needs
+    /// none of its bytes.
+    pub fn has(&self, identity: &Sha256) -> bool {
+        self.driver.has(identity)
+    }
+
     /// Makes an instance of `rootfs`. Where its identity was imported before, nothing is unpacked.
     ///
     /// It lives as long as the returned value, unless [`Instance::keep`] is called.

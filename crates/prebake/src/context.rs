@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use prebake_fetch::{
@@ -56,6 +56,11 @@ impl fmt::Debug for Context {
 }
 
 impl Context {
+    /// Returns the cache's folder, where large files that are soon gone may lie too.
+    pub fn cache_root(&self) -> &Path {
+        self.fetcher.cache().root()
+    }
+
     /// Opens the cache and makes the network ready; nothing is fetched yet.
     pub fn open(options: HostOptions<'_>) -> Result<Self, Error> {
         let root = match options.cache {
