@@ -10,6 +10,7 @@ use crate::finding::{Backend, Check, Finding, State};
 use crate::instance::Instance;
 use crate::launch_error::LaunchError;
 use crate::name::Name;
+use crate::namespaces;
 use crate::rootfs::Rootfs;
 
 /// A way to run instances that this host has.
@@ -132,11 +133,14 @@ pub fn examine(settings: &Settings) -> Vec<Finding> {
         .collect()
 }
 
-fn checks(backend: Backend, _settings: &Settings) -> Vec<Check> {
-    vec![missing(
-        "support",
-        format!("prebake does not drive {backend} yet"),
-    )]
+fn checks(backend: Backend, settings: &Settings) -> Vec<Check> {
+    match backend {
+        Backend::Namespaces => namespaces::examine(settings),
+        _ => vec![missing(
+            "support",
+            format!("prebake does not drive {backend} yet"),
+        )],
+    }
 }
 
 fn missing(what: &'static str, seen: String) -> Check {
@@ -149,8 +153,11 @@ fn missing(what: &'static str, seen: String) -> Check {
 }
 
 fn driver(backend: Backend, settings: &Settings) -> Result<Arc<dyn Driver>, LaunchError> {
-    Err(LaunchError::NoBackend(vec![Finding {
-        backend,
-        checks: checks(backend, settings),
-    }]))
+    match backend {
+        Backend::Namespaces => namespaces::driver(settings),
+        _ => Err(LaunchError::NoBackend(vec![Finding {
+            backend,
+            checks: checks(backend, settings),
+        }])),
+    }
 }

@@ -13,18 +13,18 @@
 //! On what is not Linux everything compiles, and the first call says that there are no
 //! namespaces.
 
-#![expect(dead_code, reason = "the first backend brings it to life")]
-
 mod child;
 mod command;
 mod driver;
 mod finding;
+mod folder;
 mod host;
 mod instance;
 mod launch_error;
 #[cfg(target_os = "linux")]
 mod linux;
 mod name;
+mod namespaces;
 mod rootfs;
 pub mod sandbox;
 mod status;

@@ -5,15 +5,20 @@
 //! namespace its duties from [`init`]; [`confine`] takes away what the program need not have.
 
 pub(crate) mod confine;
+pub(crate) mod descendants;
 pub(crate) mod descriptors;
 pub(crate) mod emulator;
 // Its library knows 64-bit machines only.
 #[cfg(target_pointer_width = "64")]
 pub(crate) mod filter;
+pub(crate) mod guest_root;
 pub(crate) mod id_map;
 pub(crate) mod init;
+pub(crate) mod interpreter;
 pub(crate) mod network;
+pub(crate) mod passing;
 pub(crate) mod process;
+pub(crate) mod remove;
 pub(crate) mod stage;
 pub(crate) mod usage;
 pub(crate) mod wire;

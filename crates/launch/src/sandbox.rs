@@ -18,12 +18,10 @@ mod census;
 mod compare;
 mod error;
 #[cfg(target_os = "linux")]
-mod failures;
+pub(crate) mod failures;
 mod found;
 #[cfg(target_os = "linux")]
-mod intended;
-#[cfg(target_os = "linux")]
-mod interpreter;
+pub(crate) mod intended;
 mod limits;
 mod machine;
 #[cfg(target_os = "linux")]
@@ -38,7 +36,7 @@ mod placed;
 mod session;
 mod stopper;
 #[cfg(target_os = "linux")]
-mod unpack;
+pub(crate) mod unpack;
 
 use std::io::{self, Write};
 

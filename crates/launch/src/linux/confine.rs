@@ -10,7 +10,7 @@ use rustix::thread::{
 
 /// What package scripts may do as root: with files, with their own processes, and nothing with
 /// the system. All of it holds in their user namespace only.
-const KEPT: CapabilitySet = CapabilitySet::CHOWN
+pub(crate) const SCRIPT: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::DAC_OVERRIDE)
     .union(CapabilitySet::FOWNER)
     .union(CapabilitySet::FSETID)
@@ -20,6 +20,15 @@ const KEPT: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::SETGID)
     .union(CapabilitySet::SETUID)
     .union(CapabilitySet::SYS_CHROOT);
+
+/// What programs of an instance may do as root: what they may in a common container, and all that
+/// concerns the instance's own network.
+pub(crate) const INSTANCE: CapabilitySet = SCRIPT
+    .union(CapabilitySet::AUDIT_WRITE)
+    .union(CapabilitySet::NET_ADMIN)
+    .union(CapabilitySet::NET_BIND_SERVICE)
+    .union(CapabilitySet::NET_RAW)
+    .union(CapabilitySet::SETPCAP);
 
 /// How many files a process may have open.
 const OPEN_FILES: u64 = 4096;
@@ -57,17 +66,28 @@ pub(crate) fn limit(ceilings: &Ceilings) -> io::Result<()> {
 }
 
 /// Takes every right that is not kept from this process and from what it becomes, for good.
-pub(crate) fn drop_rights() -> io::Result<()> {
-    for right in !KEPT {
+pub(crate) fn drop_rights(kept: CapabilitySet) -> io::Result<()> {
+    leave_bounds(kept)?;
+    limit_rights(kept)
+}
+
+/// Takes from this process, and from what it becomes, the way back to any right but `kept`.
+pub(crate) fn leave_bounds(kept: CapabilitySet) -> io::Result<()> {
+    for right in !kept {
         match remove_capability_from_bounding_set(right) {
             // Newer than this kernel.
             Ok(()) | Err(rustix::io::Errno::INVAL) => {}
             Err(error) => return Err(error.into()),
         }
     }
+    Ok(())
+}
+
+/// Takes every right but `kept` from this process itself, and forbids new ones.
+pub(crate) fn limit_rights(kept: CapabilitySet) -> io::Result<()> {
     let sets = CapabilitySets {
-        effective: KEPT,
-        permitted: KEPT,
+        effective: kept,
+        permitted: kept,
         inheritable: CapabilitySet::empty(),
     };
     set_capabilities(None, sets)?;

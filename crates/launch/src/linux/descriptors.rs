@@ -1,6 +1,6 @@
-//! Descriptors across `fork`.
+//! What a forked process has of the one that it was forked from: descriptors and keys.
 
-#![expect(unsafe_code, reason = "closing descriptors by number")]
+#![expect(unsafe_code, reason = "closing descriptors by number, and keyctl")]
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -56,11 +56,31 @@ pub(crate) fn silence() -> io::Result<()> {
 
 /// Makes `input` standard input, and `output` both standard output and error.
 pub(crate) fn become_standard(input: BorrowedFd<'_>, output: BorrowedFd<'_>) -> io::Result<()> {
-    for (fd, number) in [(input, 0), (output, 1), (output, 2)] {
+    become_streams([input, output, output])
+}
+
+/// Makes these standard input, output and error. None has a standard stream's number itself, but
+/// for one that is in its place already.
+pub(crate) fn become_streams(streams: [BorrowedFd<'_>; 3]) -> io::Result<()> {
+    for (number, fd) in (0..).zip(streams) {
         // SAFETY: `dup2` onto the standard streams, which nothing in this crate owns.
         if unsafe { libc::dup2(fd.as_raw_fd(), number) } < 0 {
             return Err(io::Error::last_os_error());
         }
     }
     Ok(())
+}
+
+/// Begins a session keyring of its own, so that the caller's keys are not this process's. A kernel
+/// without keys has none to give away.
+pub(crate) fn leave_keyring() {
+    const KEYCTL_JOIN_SESSION_KEYRING: libc::c_ulong = 1;
+    // SAFETY: a null name asks for a new, nameless keyring; no memory is involved.
+    unsafe {
+        libc::syscall(
+            libc::SYS_keyctl,
+            KEYCTL_JOIN_SESSION_KEYRING,
+            0 as libc::c_ulong,
+        );
+    }
 }

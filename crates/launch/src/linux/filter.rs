@@ -1,4 +1,4 @@
-//! System calls that no package script needs, refused by a seccomp filter.
+//! System calls that no package script or no instance needs, refused by a seccomp filter.
 //!
 //! Most of them the kernel refuses anyway, for the rights that they take are dropped: the filter
 //! is the second lock on that door, and takes the kernel's code for them out of reach. What only
@@ -13,8 +13,8 @@ use seccompiler::{
     SeccompRule, TargetArch, apply_filter,
 };
 
-/// What is refused whatever its arguments.
-const REFUSED: [libc::c_long; 33] = [
+/// What is refused to all, whatever its arguments.
+const REFUSED: [libc::c_long; 30] = [
     libc::SYS_acct,
     libc::SYS_add_key,
     libc::SYS_bpf,
@@ -37,9 +37,6 @@ const REFUSED: [libc::c_long; 33] = [
     libc::SYS_open_tree,
     libc::SYS_perf_event_open,
     libc::SYS_pivot_root,
-    libc::SYS_process_vm_readv,
-    libc::SYS_process_vm_writev,
-    libc::SYS_ptrace,
     libc::SYS_quotactl,
     libc::SYS_reboot,
     libc::SYS_request_key,
@@ -50,22 +47,55 @@ const REFUSED: [libc::c_long; 33] = [
     libc::SYS_userfaultfd,
 ];
 
+/// What is refused to scripts besides. In an instance debuggers are of use, and reach no further
+/// than to programs that have no more rights than they.
+const REFUSED_TO_SCRIPTS: [libc::c_long; 3] = [
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_ptrace,
+];
+
 /// The socket families that leave a network namespace, or are none of a script's.
 const REFUSED_FAMILIES: [i32; 3] = [libc::AF_VSOCK, libc::AF_ALG, libc::AF_XDP];
 
-/// Has the kernel refuse this process, and what it becomes, the calls above with `EPERM`. On
-/// machines that the filter's library does not know there is none.
-pub(crate) fn install() -> io::Result<()> {
-    let Ok(machine) = TargetArch::try_from(std::env::consts::ARCH) else {
-        return Ok(());
-    };
-    let program = program(machine).map_err(io::Error::other)?;
-    apply_filter(&program).map_err(io::Error::other)
+/// A filter, ready for the kernel; none on machines that its library does not know.
+#[derive(Clone, Debug)]
+pub(crate) struct Filter(Option<BpfProgram>);
+
+impl Filter {
+    /// Returns the one for package scripts.
+    pub(crate) fn for_scripts() -> io::Result<Self> {
+        Self::of(REFUSED.iter().chain(&REFUSED_TO_SCRIPTS))
+    }
+
+    /// Returns the one for programs of an instance.
+    pub(crate) fn for_instances() -> io::Result<Self> {
+        Self::of(REFUSED.iter())
+    }
+
+    fn of<'a>(refused: impl Iterator<Item = &'a libc::c_long>) -> io::Result<Self> {
+        let Ok(machine) = TargetArch::try_from(std::env::consts::ARCH) else {
+            return Ok(Self(None));
+        };
+        let program = program(refused, machine).map_err(io::Error::other)?;
+        Ok(Self(Some(program)))
+    }
+
+    /// Has the kernel refuse this process, and what it becomes, the calls above with `EPERM`.
+    pub(crate) fn install(&self) -> io::Result<()> {
+        match &self.0 {
+            Some(program) => apply_filter(program).map_err(io::Error::other),
+            None => Ok(()),
+        }
+    }
 }
 
-fn program(machine: TargetArch) -> Result<BpfProgram, seccompiler::BackendError> {
+fn program<'a>(
+    refused: impl Iterator<Item = &'a libc::c_long>,
+    machine: TargetArch,
+) -> Result<BpfProgram, seccompiler::BackendError> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
-        REFUSED.iter().map(|call| (*call, Vec::new())).collect();
+        refused.map(|call| (*call, Vec::new())).collect();
     let family = |number: &i32| {
         let number = u64::from(number.unsigned_abs());
         let is = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, number)?;

@@ -4,6 +4,7 @@ use std::io;
 use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, getegid, geteuid};
+use rustix::thread::CapabilitySet;
 
 use crate::sandbox::Sandbox;
 
@@ -40,9 +41,28 @@ pub(crate) fn give(pid: Pid) -> io::Result<bool> {
     Ok(false)
 }
 
+/// Says whether this process is the system's own root, with all rights, and can give sandboxes and
+/// instances ids of their own: then it makes no user namespace for itself.
+pub(crate) fn is_full_root() -> bool {
+    let of_own = |table| of_root(table).is_ok_and(|ranges| ranges == [(0, OWN_RANGE.0, COUNT)]);
+    let rights = rustix::thread::capabilities(None).map(|sets| sets.effective);
+    let needed = CapabilitySet::SYS_ADMIN
+        | CapabilitySet::CHOWN
+        | CapabilitySet::DAC_OVERRIDE
+        | CapabilitySet::SETUID
+        | CapabilitySet::SETGID;
+    geteuid().is_root()
+        && rights.is_ok_and(|rights| rights.contains(needed))
+        && of_own("/proc/self/uid_map")
+        && of_own("/proc/self/gid_map")
+}
+
+/// The user and group outside that are root in a namespace that [`is_full_root`] gives ids.
+pub(crate) const ROOT_OUTSIDE: u32 = OWN_RANGE.0 as u32;
+
 /// Gives what root has itself, and returns whether that is enough: in a user namespace that
 /// somebody else made it may be one id.
-fn give_as_root(pid: Pid) -> io::Result<bool> {
+pub(crate) fn give_as_root(pid: Pid) -> io::Result<bool> {
     let users = of_root("/proc/self/uid_map")?;
     let groups = of_root("/proc/self/gid_map")?;
     write(pid, "uid_map", &lines(&users))?;

@@ -185,10 +185,10 @@ fn prepare(program: &Program, output: BorrowedFd<'_>) -> io::Result<()> {
         memory: program.memory.saturating_mul(MORE_MEMORY),
         file: program.file,
     })?;
-    confine::drop_rights()?;
+    confine::drop_rights(confine::SCRIPT)?;
     #[cfg(target_pointer_width = "64")]
     if program.filtered {
-        filter::install()?;
+        filter::Filter::for_scripts()?.install()?;
     }
     Ok(())
 }

@@ -168,7 +168,7 @@ fn block_signals() -> libc::sigset_t {
     }
 }
 
-fn set_signal_mask(mask: &libc::sigset_t) {
+pub(crate) fn set_signal_mask(mask: &libc::sigset_t) {
     // SAFETY: the mask is a valid set, and the old one is not asked for.
     unsafe {
         libc::pthread_sigmask(libc::SIG_SETMASK, &raw const *mask, std::ptr::null_mut());
@@ -176,7 +176,7 @@ fn set_signal_mask(mask: &libc::sigset_t) {
 }
 
 /// Gives every signal its default action, and blocks none.
-fn default_signals() {
+pub(crate) fn default_signals() {
     // SAFETY: the default action runs nothing of this program's, and the structures are plain
     // data. Signals that have no other action refuse, which changes nothing.
     unsafe {

@@ -31,22 +31,26 @@ pub(crate) fn of_namespace(proc: BorrowedFd<'_>) -> Usage {
         if name == b"1" || !name.iter().all(u8::is_ascii_digit) {
             continue;
         }
-        let mut path = name.to_vec();
-        path.extend_from_slice(b"/status");
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        // One that has ended in the meantime uses nothing.
-        let Ok(status) = openat(proc, path, flags, Mode::empty()) else {
-            continue;
-        };
-        let mut text = String::new();
-        let _ = std::fs::File::from(status)
-            .take(MOST)
-            .read_to_string(&mut text);
-        let one = of_status(&text);
+        let one = of_process(proc, name);
         sum.threads += one.threads;
         sum.memory += one.memory;
     }
     sum
+}
+
+/// Returns what the process of this number uses. One that has ended in the meantime uses nothing.
+pub(crate) fn of_process(proc: BorrowedFd<'_>, name: &[u8]) -> Usage {
+    let mut path = name.to_vec();
+    path.extend_from_slice(b"/status");
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let Ok(status) = openat(proc, path, flags, Mode::empty()) else {
+        return Usage::default();
+    };
+    let mut text = String::new();
+    let _ = std::fs::File::from(status)
+        .take(MOST)
+        .read_to_string(&mut text);
+    of_status(&text)
 }
 
 fn of_status(text: &str) -> Usage {

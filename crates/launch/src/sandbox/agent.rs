@@ -104,7 +104,7 @@ fn begin(
     set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).map_err(fail("become root"))?;
     // Refused where the user has one id only; the groups are without force here then.
     let _ = rustix::thread::set_thread_groups(&[]);
-    leave_keyring();
+    descriptors::leave_keyring();
     // Whoever could make a user namespace in this one would be its root, with every right that
     // is taken away here. Where `/proc/sys` is not to be written to, the rights are still few.
     if let Ok(mut file) = std::fs::OpenOptions::new()
@@ -127,21 +127,6 @@ fn begin(
     };
     wire::put_number(&mut socket, 0)?;
     Ok(agent)
-}
-
-/// Begins a session keyring of its own, so that the caller's keys are not the sandbox's. A kernel
-/// without keys has none to give away.
-#[expect(unsafe_code, reason = "keyctl")]
-fn leave_keyring() {
-    const KEYCTL_JOIN_SESSION_KEYRING: libc::c_ulong = 1;
-    // SAFETY: a null name asks for a new, nameless keyring; no memory is involved.
-    unsafe {
-        libc::syscall(
-            libc::SYS_keyctl,
-            KEYCTL_JOIN_SESSION_KEYRING,
-            0 as libc::c_ulong,
-        );
-    }
 }
 
 impl Agent {

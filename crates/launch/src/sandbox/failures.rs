@@ -25,18 +25,7 @@ pub(super) fn put_error(out: &mut dyn Write, error: &SandboxError) -> io::Result
         SandboxError::NotRun { program, why } => {
             put_number(out, 4)?;
             put_bytes(out, program.as_bytes())?;
-            match why {
-                NotRun::Missing => put_number(out, 0),
-                NotRun::NoInterpreter(name) => {
-                    put_number(out, 1)?;
-                    put_bytes(out, name.as_deref().unwrap_or_default().as_bytes())
-                }
-                NotRun::Format => put_number(out, 2),
-                NotRun::Other(source) => {
-                    put_number(out, 3)?;
-                    put_io_error(out, source)
-                }
-            }
+            put_not_run(out, why)
         }
         SandboxError::Script { path, source } => {
             put_number(out, 5)?;
@@ -107,12 +96,7 @@ pub(super) fn error(input: &mut dyn Read, limits: &Limits) -> io::Result<Sandbox
         },
         4 => SandboxError::NotRun {
             program: text(input)?,
-            why: match number(input)? {
-                0 => NotRun::Missing,
-                1 => NotRun::NoInterpreter(Some(text(input)?).filter(|name| !name.is_empty())),
-                2 => NotRun::Format,
-                _ => NotRun::Other(io_error(input)?),
-            },
+            why: not_run(input)?,
         },
         5 => SandboxError::Script {
             path: path(input)?,
@@ -147,5 +131,31 @@ pub(super) fn error(input: &mut dyn Read, limits: &Limits) -> io::Result<Sandbox
         }
         .into(),
         _ => return Err(io::ErrorKind::InvalidData.into()),
+    })
+}
+
+/// Sends why a program never began.
+pub(crate) fn put_not_run(out: &mut dyn Write, why: &NotRun) -> io::Result<()> {
+    match why {
+        NotRun::Missing => put_number(out, 0),
+        NotRun::NoInterpreter(name) => {
+            put_number(out, 1)?;
+            put_bytes(out, name.as_deref().unwrap_or_default().as_bytes())
+        }
+        NotRun::Format => put_number(out, 2),
+        NotRun::Other(source) => {
+            put_number(out, 3)?;
+            put_io_error(out, source)
+        }
+    }
+}
+
+/// Reads what [`put_not_run`] sent.
+pub(crate) fn not_run(input: &mut dyn Read) -> io::Result<NotRun> {
+    Ok(match number(input)? {
+        0 => NotRun::Missing,
+        1 => NotRun::NoInterpreter(Some(text(input)?).filter(|name| !name.is_empty())),
+        2 => NotRun::Format,
+        _ => NotRun::Other(io_error(input)?),
     })
 }

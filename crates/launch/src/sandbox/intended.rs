@@ -11,7 +11,7 @@ use super::error::SandboxError;
 
 /// What each inode should be, where that is another thing than it is.
 #[derive(Debug, Default)]
-pub(super) struct Intentions(HashMap<u64, Intended>);
+pub(crate) struct Intentions(HashMap<u64, Intended>);
 
 /// What one inode should be.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +36,11 @@ impl Intentions {
         } else {
             self.0.insert(inode, intended);
         }
+    }
+
+    /// Says how many inodes are another thing than they should be.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
     }
 
     pub(super) fn of(&self, fact: &Fact) -> Option<&Intended> {

@@ -11,10 +11,11 @@ use rustix::io::Errno;
 use super::agent::Agent;
 use super::call::{Call, Finished, Refused};
 use super::error::{NotRun, SandboxError, Unavailable};
-use super::interpreter;
+
 use super::limits::Limits;
 use super::placed::Placed;
 use crate::linux::init::{self, Ends, Outcome, Program, Report};
+use crate::linux::interpreter;
 use crate::linux::process::{Ended, Process};
 use crate::status::Status;
 

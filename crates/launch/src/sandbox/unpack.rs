@@ -23,7 +23,7 @@ const BUFFER: usize = 128 << 10;
 
 /// The tree, at work.
 #[derive(Debug)]
-pub(super) struct Unpack<'a> {
+pub(crate) struct Unpack<'a> {
     pub(super) root: BorrowedFd<'a>,
     pub(super) intentions: &'a mut Intentions,
     /// The limits of the file system, to be told where they are met.
@@ -36,7 +36,7 @@ pub(super) struct Unpack<'a> {
 }
 
 impl<'a> Unpack<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         root: BorrowedFd<'a>,
         intentions: &'a mut Intentions,
         bytes: u64,
@@ -73,7 +73,7 @@ impl<'a> Unpack<'a> {
     }
 
     /// Unpacks what `archive` holds.
-    pub(super) fn archive(&mut self, archive: &mut dyn Read) -> Result<(), SandboxError> {
+    pub(crate) fn archive(&mut self, archive: &mut dyn Read) -> Result<(), SandboxError> {
         let mut reader = tar::Reader::new(archive);
         let fail = |error: tar::TarError| SandboxError::NotAnArchive(chain(&error));
         while let Some(entry) = reader.next().map_err(fail)? {
@@ -84,7 +84,7 @@ impl<'a> Unpack<'a> {
     }
 
     /// Gives directories their times, after nothing more happens in them.
-    pub(super) fn finish(mut self) -> Result<(), SandboxError> {
+    pub(crate) fn finish(mut self) -> Result<(), SandboxError> {
         for (path, times) in std::mem::take(&mut self.times) {
             let folder = match open_directory(self.root, path.as_bytes()) {
                 Ok(folder) => folder,
@@ -328,7 +328,7 @@ pub(super) fn stamps(seconds: i64, nanoseconds: i64) -> Timestamps {
 }
 
 /// Returns an error's text with those of its causes.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -6,14 +6,14 @@ use std::os::fd::BorrowedFd;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 
-use super::error::NotRun;
+use crate::sandbox::NotRun;
 
 /// How much is read of a file to see what it is, in bytes: as much as the kernel does.
 const HEAD: u64 = 256;
 
 /// Finds out why `program` (an absolute path in the tree at `root`) was not run, which the kernel
 /// gave `error` for.
-pub(super) fn why_not_run(root: BorrowedFd<'_>, program: &[u8], error: io::Error) -> NotRun {
+pub(crate) fn why_not_run(root: BorrowedFd<'_>, program: &[u8], error: io::Error) -> NotRun {
     match error.raw_os_error() {
         Some(libc::ENOEXEC) => return NotRun::Format,
         Some(libc::ENOENT) => {}
