@@ -6,3 +6,4 @@ mod builds;
 mod kitchen;
 mod package;
 mod published;
+mod readme;
