@@ -103,7 +103,12 @@ impl Package {
 
     /// Returns what a bake has left: `NAME.ENDING` in `OUT_DIR`.
     pub(crate) fn baked(&self, ending: &str) -> PathBuf {
-        let file = format!("out/prebake/{}.{ending}", self.name);
+        self.out(&format!("prebake/{}.{ending}", self.name))
+    }
+
+    /// Returns a file that its build script has left in `OUT_DIR`.
+    pub(crate) fn out(&self, file: &str) -> PathBuf {
+        let file = format!("out/{file}");
         let found = self.outs().into_iter().map(|out| out.join(&file));
         let found: Vec<_> = found.filter(|path| path.exists()).collect();
         assert_eq!(found.len(), 1, "{found:?}");
@@ -217,8 +222,11 @@ fn prepare(base: &Path) {
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let checkout = checkout.canonicalize().unwrap();
     let lock = fs_err::read_to_string(checkout.join("Cargo.lock")).unwrap();
-    let stamp = base.join("vendored.lock");
-    if fs_err::read_to_string(&stamp).is_ok_and(|stamp| stamp == lock) {
+    // At the end, among what build scripts depend on, what only the example has.
+    let manifest = format!("{}serde_json = \"1\"\n", manifest("vendored"));
+    let stamp = base.join("vendored.stamp");
+    let wanted = format!("{manifest}{lock}");
+    if fs_err::read_to_string(&stamp).is_ok_and(|stamp| stamp == wanted) {
         return;
     }
     let patches = CRATES.map(|(name, folder)| {
@@ -231,7 +239,7 @@ fn prepare(base: &Path) {
     fs_err::write(base.join(".cargo/config.toml"), &patches).unwrap();
     let package = base.join("packages/vendored");
     fs_err::create_dir_all(package.join("src")).unwrap();
-    fs_err::write(package.join("Cargo.toml"), manifest("vendored")).unwrap();
+    fs_err::write(package.join("Cargo.toml"), manifest).unwrap();
     fs_err::write(package.join("src/lib.rs"), "").unwrap();
     fs_err::write(package.join("Cargo.lock"), &lock).unwrap();
     let mut command = cargo_below(base, &package);
@@ -247,7 +255,7 @@ fn prepare(base: &Path) {
         base.join("vendor").display()
     );
     fs_err::write(base.join(".cargo/config.toml"), config).unwrap();
-    fs_err::write(stamp, lock).unwrap();
+    fs_err::write(stamp, wanted).unwrap();
 }
 
 fn cargo(folder: &Path) -> Command {
