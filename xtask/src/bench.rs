@@ -3,6 +3,7 @@
 //! Each measure is a process, started as a user would start it, ours and the other's in turn, so
 //! that whatever else the machine does hits both. Medians and their ratio are printed.
 
+mod launch;
 mod solve;
 
 use std::process::{Command, Stdio};
@@ -21,12 +22,16 @@ pub(crate) fn run() -> Result<(), String> {
             "as a release is"
         }
     ));
-    solve::bench()
+    solve::bench()?;
+    launch::bench()
 }
 
 /// What the hidden arguments of a measured process are.
 pub(crate) fn child(arguments: &[String]) -> Result<(), String> {
-    solve::child(arguments)
+    match arguments.split_first() {
+        Some((first, rest)) if first == "launch" => launch::child(rest),
+        _ => solve::child(arguments),
+    }
 }
 
 /// Runs each command in turn, and returns the median of each.

@@ -45,12 +45,14 @@ impl Bars {
         } else {
             ProgressDrawTarget::hidden()
         };
-        let bar = ProgressBar::with_draw_target(None, target);
-        Self {
-            bar,
+        let bars = Self {
+            bar: ProgressBar::with_draw_target(None, target),
             quiet: global.quiet,
             fetch: Mutex::default(),
-        }
+        };
+        // What is drawn before the first stage is known is a line, and not the default bar.
+        bars.style(NO_BYTES);
+        bars
     }
 
     /// Shows how far an import is.

@@ -7,8 +7,9 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// What would change a run from outside the test; none of it reaches the program.
-const NOT_INHERITED: [&str; 12] = [
+const NOT_INHERITED: [&str; 13] = [
     "PREBAKE_CACHE",
+    "PREBAKE_INSTANCES",
     "PREBAKE_OFFLINE",
     "PREBAKE_THREADS",
     "HTTP_PROXY",
@@ -77,6 +78,7 @@ impl Kitchen {
             command.env_remove(name);
         }
         command.env("PREBAKE_CACHE", self.path("cache"));
+        command.env("PREBAKE_INSTANCES", self.path("instances"));
         command
     }
 

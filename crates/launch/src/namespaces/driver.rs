@@ -7,6 +7,8 @@ use std::sync::atomic::AtomicBool;
 use super::instance::Held;
 use super::store::{State, Store};
 use super::tree;
+use prebake_apk::digest::Sha256;
+
 use crate::driver::{Driven, Driver, Progress};
 use crate::finding::Backend;
 use crate::folder;
@@ -71,6 +73,10 @@ impl Driver for Namespaces {
 
     fn sweep(&self) -> Result<Vec<Name>, LaunchError> {
         self.store.sweep()
+    }
+
+    fn has(&self, identity: &Sha256) -> bool {
+        tree::of(&self.store, identity).is_dir()
     }
 
     fn import(

@@ -22,6 +22,7 @@ use prebake_apk::digest::Sha256;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 
 use super::scene::{COPY, UPPER, WORK};
+use super::tree::ROOT;
 use crate::launch_error::LaunchError;
 use crate::linux::{guest_root, id_map, remove};
 use crate::name::Name;
@@ -131,6 +132,10 @@ impl Store {
                 std::os::unix::fs::chown(folder, root, root)?;
             }
         }
+        // An overlay's root is its upper layer's: users other than root enter it too.
+        let root = self.trees().join(state.identity.to_string()).join(ROOT);
+        let permissions = fs_err::metadata(root)?.permissions();
+        fs_err::set_permissions(disk.join(UPPER), permissions)?;
         Ok(lock)
     }
 

@@ -30,7 +30,7 @@ const DONE: u8 = 1;
 const FAILED: u8 = 2;
 
 /// The name of a tree in its folder, and of one that is being made.
-const ROOT: &str = "root";
+pub(super) const ROOT: &str = "root";
 const NEW: &str = "new";
 
 /// Returns where the tree of this identity is, if it is there.
