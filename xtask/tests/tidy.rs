@@ -62,7 +62,7 @@ fn pure_crates_read_nothing_of_the_host() {
 
 #[test]
 fn files_do_one_thing() {
-    for folder in ["crates", "xtask"] {
+    for folder in ["crates", "examples", "xtask"] {
         for (path, text) in sources(&root().join(folder)) {
             assert!(
                 text.len() <= 30_000,

@@ -1,6 +1,6 @@
 //! A root filesystem of Alpine inside a program: baked by its `build.rs`, there when it starts.
 //!
-//! Two halves. In `build.rs`, with the feature `build`, [`bake`] makes of a recipe a `tar.gz` in
+//! Two halves. In `build.rs`, with the feature `build`, `bake` makes of a recipe a `tar.gz` in
 //! cargo's `OUT_DIR`, for the architecture that is being built for. In the program,
 //! [`include_rootfs!`] is that as a `&'static` [`Rootfs`], which `prebake-launch` imports.
 //!
@@ -12,14 +12,14 @@
 //! prebake-embed = { version = "0.1", features = ["build"] }
 //! ```
 //!
-//! ```ignore
+//! ```text
 //! // build.rs
 //! fn main() {
 //!     prebake_embed::bake("prebake.toml");
 //! }
 //! ```
 //!
-//! ```ignore
+//! ```text
 //! // main.rs
 //! let rootfs = prebake_embed::include_rootfs!("ci-rootfs"); // the recipe's `name`
 //! let host = prebake_launch::Host::detect()?;
@@ -31,7 +31,7 @@
 //!
 //! The bytes of an embedded rootfs are in the program as they are, and are read from its file
 //! when they are needed. What compiling takes is in `docs/embed.md` of the repository; where that
-//! is too much, [`Placement::SideCar`] leaves the bytes in a file beside the program and changes
+//! is too much, `Placement::SideCar` leaves the bytes in a file beside the program and changes
 //! nothing else.
 //!
 //! # What can go wrong, and where it is told
@@ -40,12 +40,6 @@
 //! holds the architecture, the length and the first bytes against what was baked. What changes
 //! after that is found by the import, which hashes all of it and compares the
 //! [identity](Rootfs::identity).
-#![cfg_attr(
-    not(feature = "build"),
-    doc = "
-[`bake`]: https://docs.rs/prebake-embed
-[`Placement::SideCar`]: https://docs.rs/prebake-embed"
-)]
 
 #[cfg(feature = "build")]
 mod build;
