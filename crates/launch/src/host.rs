@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use prebake_apk::digest::Sha256;
 
@@ -12,6 +13,7 @@ use crate::launch_error::LaunchError;
 use crate::name::Name;
 use crate::namespaces;
 use crate::rootfs::Rootfs;
+use crate::wsl;
 
 /// A way to run instances that this host has.
 #[derive(Clone, Debug)]
@@ -30,6 +32,9 @@ pub struct Settings {
     pub folder: Option<PathBuf>,
     /// The program `wsl.exe`. By default the system's.
     pub wsl: Option<PathBuf>,
+    /// How long a call of `wsl.exe` may take, other than one that runs a program. By default
+    /// each kind of call has a time of its own: a minute for a question, 20 for an import.
+    pub wsl_patience: Option<Duration>,
 }
 
 /// An instance that is there, whoever has it.
@@ -136,6 +141,7 @@ pub fn examine(settings: &Settings) -> Vec<Finding> {
 fn checks(backend: Backend, settings: &Settings) -> Vec<Check> {
     match backend {
         Backend::Namespaces => namespaces::examine(settings),
+        Backend::Wsl => wsl::examine(settings),
         _ => vec![missing(
             "support",
             format!("prebake does not drive {backend} yet"),
@@ -155,6 +161,7 @@ fn missing(what: &'static str, seen: String) -> Check {
 fn driver(backend: Backend, settings: &Settings) -> Result<Arc<dyn Driver>, LaunchError> {
     match backend {
         Backend::Namespaces => namespaces::driver(settings),
+        Backend::Wsl => wsl::driver(settings),
         _ => Err(LaunchError::NoBackend(vec![Finding {
             backend,
             checks: checks(backend, settings),

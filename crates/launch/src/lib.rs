@@ -28,6 +28,7 @@ mod namespaces;
 mod rootfs;
 pub mod sandbox;
 mod status;
+mod wsl;
 
 pub use self::child::{Child, Killer, Output};
 pub use self::command::{Access, Command, Network, Stdio};
