@@ -1,15 +1,6 @@
 //! What the search knows of each name and each package so far.
 
-use prebake_apk::dependency::Dependency;
-
 use crate::universe::{NameId, PackageId, Provider};
-
-/// A dependency with its name looked up.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Wanted<'a> {
-    pub(crate) name: NameId,
-    pub(crate) dependency: Dependency<'a>,
-}
 
 /// What became of a name.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -97,8 +88,6 @@ pub(crate) struct NameState<'a> {
     pub(crate) is_first_in_common: bool,
     /// Whether no name that is asked for and undecided has a provider that depends on it.
     pub(crate) is_settled: bool,
-    /// The names whose providers depend on it.
-    pub(crate) reverse_depends: Vec<NameId>,
     /// Whether a provider's `install_if` could still come true.
     pub(crate) may_be_triggered: bool,
     /// Whether a provider's `install_if` came true.
@@ -121,10 +110,8 @@ pub(crate) struct NameState<'a> {
 }
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct PackageState<'a> {
+pub(crate) struct PackageState {
     pub(crate) discovered: bool,
-    pub(crate) depends: Vec<Wanted<'a>>,
-    pub(crate) install_if: Vec<Wanted<'a>>,
     /// How many constraints speak against it.
     pub(crate) conflicts: u32,
     pub(crate) selectable: bool,

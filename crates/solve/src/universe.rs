@@ -1,22 +1,26 @@
 //! Everything that a solve could choose from: names, packages, and which gives which.
 //!
 //! Of an index with tens of thousands of packages a world leads to a few thousand. Only those are
-//! in a universe, unless all are asked for; see `reach`. The ids are in the order in which
-//! the base and then each repository first has the name or the package, and so are the same
-//! relative to each other however much is left out.
+//! in a universe, unless all are asked for; see `reach`. The ids are in the order in which they
+//! were reached, which means nothing. What has to have an order has a [`Key`]: where the base and
+//! then each repository first has the name or the package, however much is left out.
+//!
+//! What belongs to names and packages is in a few long lists, not in many short ones: to ask the
+//! system for memory is what a solve otherwise spends most of its time with.
 
 use std::cmp::Reverse;
 
+use prebake_apk::dependency::Dependency;
+use prebake_apk::digest::Sha1;
 use prebake_apk::index::{Directory, Index, Stanza};
 use prebake_apk::version::Dialect;
 
 use crate::request::Request;
 use crate::solution::Source;
-use crate::state::Wanted;
 
 mod reach;
 
-pub(crate) use reach::Scope;
+pub(crate) use reach::{OtherDialect, Scope};
 
 /// A name's place in [`Universe::names`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +42,23 @@ impl PackageId {
     }
 }
 
+/// The place that first has something, and where there.
+pub(crate) type Key = (u32, u32);
+
+/// A stretch of a list.
+#[derive(Clone, Copy, Debug, Default)]
+struct Run {
+    start: u32,
+    end: u32,
+}
+
+impl Run {
+    fn of<T>(self, list: &[T]) -> &[T] {
+        list.get(self.start as usize..self.end as usize)
+            .unwrap_or_default()
+    }
+}
+
 /// A package under one of its names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Provider<'a> {
@@ -46,28 +67,48 @@ pub(crate) struct Provider<'a> {
     pub(crate) version: Option<&'a str>,
 }
 
+/// A dependency with its name looked up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) name: NameId,
+    /// Whether it forbids what it names.
+    pub(crate) conflict: bool,
+    /// The place of its dependency in [`Universe::written`], plus one; 0 where all there is to it
+    /// is the name.
+    written: u32,
+}
+
+impl Wanted {
+    /// Says whether whoever has the name will do.
+    pub(crate) fn is_plain(self) -> bool {
+        self.written == 0
+    }
+}
+
 /// A name that something provides or asks for.
 #[derive(Debug)]
-pub(crate) struct Name<'a> {
-    pub(crate) text: &'a str,
+struct Name<'a> {
+    text: &'a str,
+    key: Key,
     /// Its slot in apk's table of names.
     slot: u32,
-    pub(crate) providers: Vec<Provider<'a>>,
+    providers: Run,
     /// The names whose providers have this one in their `install_if`.
-    pub(crate) install_if_of: Vec<NameId>,
+    install_if_of: Run,
 }
 
 /// A package, which may stand in several repositories and be installed as well.
 #[derive(Debug)]
 pub(crate) struct Package<'a> {
-    pub(crate) stanza: Stanza<'a>,
     pub(crate) name: NameId,
-    /// The names that it provides beside its own, with their versions.
-    pub(crate) provides: Vec<(NameId, Option<&'a str>)>,
-    /// What it depends on, and what it forbids.
-    pub(crate) depends: Vec<Wanted<'a>>,
-    /// What lets it be installed by itself.
-    pub(crate) install_if: Vec<Wanted<'a>>,
+    pub(crate) version: &'a str,
+    pub(crate) identity: Sha1,
+    pub(crate) provider_priority: u32,
+    provides: Run,
+    depends: Run,
+    install_if: Run,
+    /// The place and position where it first stands.
+    pub(crate) key: Key,
     /// The repositories that have it, one bit each.
     pub(crate) repositories: u64,
     /// Where it stands in the first of them.
@@ -76,15 +117,6 @@ pub(crate) struct Package<'a> {
     pub(crate) installed: Option<usize>,
     /// Whether this apk can install it at all.
     pub(crate) installable: bool,
-}
-
-/// Orders names as apk's table of names holds them, which shows wherever apk goes through the
-/// names that hang on one name: by slot, the later name of one slot first.
-pub(crate) fn table_order(names: &[Name<'_>], id: NameId) -> (u32, Reverse<NameId>) {
-    (
-        names.get(id.index()).map_or(0, |name| name.slot),
-        Reverse(id),
-    )
 }
 
 /// The installed database, or the index of a repository.
@@ -96,22 +128,9 @@ struct Place<'a> {
     bit: u64,
     /// Its repository's position; `None` for the installed database.
     repository: Option<usize>,
-    /// By position in the directory: the id of the name, plus one; 0 where it has none.
-    names: Vec<u32>,
 }
 
-impl<'a> Place<'a> {
-    fn new(index: &'a Index, repository: Option<usize>, dialect: Dialect) -> Self {
-        let directory = index.directory(dialect);
-        Self {
-            index,
-            directory,
-            bit: repository.map_or(0, |repository| 1 << repository),
-            repository,
-            names: vec![0; directory.len()],
-        }
-    }
-
+impl Place<'_> {
     fn source(&self, position: usize) -> Source {
         match self.repository {
             None => Source::Installed(position),
@@ -126,19 +145,28 @@ impl<'a> Place<'a> {
 #[derive(Debug)]
 pub(crate) struct Universe<'a> {
     pub(crate) packages: Vec<Package<'a>>,
-    pub(crate) names: Vec<Name<'a>>,
+    names: Vec<Name<'a>>,
+    /// Who gives each name.
+    providers: Vec<Provider<'a>>,
+    /// What each name triggers.
+    triggered: Vec<NameId>,
+    /// What each package provides beside its own name, with the versions.
+    provides: Vec<(NameId, Option<&'a str>)>,
+    /// What each package depends on, forbids and waits for.
+    wanted: Vec<Wanted>,
+    written: Vec<Dependency<'a>>,
+    /// The entries of the world in apk's order.
+    pub(crate) world: Vec<Wanted>,
     pub(crate) dialect: Dialect,
     /// Stands for every name that nothing provides and the world does not have.
     pub(crate) nothing: NameId,
     /// The base first, then the repositories.
     places: Vec<Place<'a>>,
-    /// The names of the world that no place has.
-    unknown: Vec<(&'a str, NameId)>,
 }
 
 impl<'a> Universe<'a> {
     /// Puts together what a request could choose from.
-    pub(crate) fn new(request: &Request<'a>, scope: Scope) -> Self {
+    pub(crate) fn new(request: &Request<'a>, scope: Scope) -> Result<Self, OtherDialect> {
         reach::universe(request, scope)
     }
 
@@ -147,15 +175,78 @@ impl<'a> Universe<'a> {
         (0..).map(PackageId).zip(&self.packages)
     }
 
-    /// Returns the id of a name that something in the universe provides or asks for.
-    pub(crate) fn find(&self, text: &str) -> Option<NameId> {
-        for place in &self.places {
-            if let Some(at) = place.directory.find(text) {
-                let id = place.names.get(at)?.checked_sub(1)?;
-                return Some(NameId(id));
-            }
+    /// Returns the id of every name.
+    pub(crate) fn names(&self) -> impl ExactSizeIterator<Item = NameId> + use<> {
+        (0..self.names.len()).map(|at| NameId(at as u32))
+    }
+
+    fn name(&self, id: NameId) -> &Name<'a> {
+        &self.names[id.index()]
+    }
+
+    pub(crate) fn package(&self, id: PackageId) -> &Package<'a> {
+        &self.packages[id.index()]
+    }
+
+    /// Returns a name's text.
+    pub(crate) fn text(&self, id: NameId) -> &'a str {
+        self.name(id).text
+    }
+
+    /// Orders names as apk's table of names holds them, which shows wherever apk goes through the
+    /// names that hang on one name: by slot, the later name of one slot first.
+    pub(crate) fn table_order(&self, id: NameId) -> (u32, Reverse<Key>) {
+        let name = self.name(id);
+        (name.slot, Reverse(name.key))
+    }
+
+    /// Returns who gives a name: first what the base has, then the repositories in their order.
+    pub(crate) fn providers(&self, id: NameId) -> &[Provider<'a>] {
+        self.name(id).providers.of(&self.providers)
+    }
+
+    /// Returns the names whose providers have this one in their `install_if`, in apk's order.
+    pub(crate) fn install_if_of(&self, id: NameId) -> &[NameId] {
+        self.name(id).install_if_of.of(&self.triggered)
+    }
+
+    /// Returns the names that a package provides beside its own, with their versions.
+    pub(crate) fn provides(&self, id: PackageId) -> &[(NameId, Option<&'a str>)] {
+        self.package(id).provides.of(&self.provides)
+    }
+
+    /// Returns what a package depends on, and what it forbids.
+    pub(crate) fn depends(&self, id: PackageId) -> &[Wanted] {
+        self.package(id).depends.of(&self.wanted)
+    }
+
+    /// Returns what lets a package be installed by itself.
+    pub(crate) fn install_if(&self, id: PackageId) -> &[Wanted] {
+        self.package(id).install_if.of(&self.wanted)
+    }
+
+    /// Returns a dependency as it is written.
+    pub(crate) fn dependency(&self, wanted: Wanted) -> Dependency<'a> {
+        let written = wanted.written.checked_sub(1);
+        let written = written.and_then(|at| self.written.get(at as usize));
+        let plain = || Dependency::on(self.text(wanted.name));
+        written.copied().unwrap_or_else(plain)
+    }
+
+    /// Returns a package's own stanza where it first stands.
+    pub(crate) fn stanza(&self, id: PackageId) -> Option<Stanza<'a>> {
+        let (place, position) = self.package(id).key;
+        let place = self.places.get(place as usize)?;
+        place.index.get(position as usize)
+    }
+
+    /// Says whether a provider gives what a dependency asks for.
+    pub(crate) fn satisfies(&self, wanted: Wanted, provider: Provider<'a>) -> bool {
+        if wanted.is_plain() {
+            return true;
         }
-        let mut unknown = self.unknown.iter();
-        unknown.find(|(name, _)| *name == text).map(|(_, id)| *id)
+        let identity = &self.package(provider.package).identity;
+        self.dependency(wanted)
+            .is_satisfied_by(provider.version, identity, self.dialect)
     }
 }

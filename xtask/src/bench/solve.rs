@@ -87,7 +87,7 @@ fn prepare(mirror: &Path, root: &Path) -> Result<(), String> {
         let signed = open_signed_index(&bytes, &keys).map_err(|error| error.to_string())?;
         let origin = Origin::of(&signed, Sha256::of(&bytes));
         let index = Index::parse(signed.index_text).map_err(|error| error.to_string())?;
-        let parsed = index.to_parsed(&origin, Dialect::V2);
+        let parsed = index.to_parsed(&origin, Dialect::V2).ok_or("it is one")?;
         fs_err::write(root.join(name), parsed).map_err(|error| error.to_string())?;
     }
     Ok(())

@@ -31,10 +31,10 @@ impl<'a> Search<'a, '_> {
             package.name,
             Provider {
                 package: id,
-                version: Some(package.stanza.version()),
+                version: Some(package.version),
             },
         )?;
-        for (given, version) in &package.provides {
+        for (given, version) in self.provides(id) {
             self.assign(
                 *given,
                 Provider {
@@ -43,11 +43,8 @@ impl<'a> Search<'a, '_> {
                 },
             )?;
         }
-        for at in 0..self.packages[id].depends.len() {
-            let Some(wanted) = self.packages[id].depends.get(at).copied() else {
-                break;
-            };
-            self.constrain(Some(id), wanted)?;
+        for wanted in self.depends(id) {
+            self.constrain(Some(id), *wanted)?;
         }
         Ok(())
     }
@@ -68,7 +65,7 @@ impl<'a> Search<'a, '_> {
             }
             // A versionless `provides` says that a package would do, not that it should be taken.
             if provider.version.is_none()
-                && package.stanza.provider_priority() == 0
+                && package.provider_priority == 0
                 && self.names[package.name].requirers == 0
             {
                 continue;
@@ -93,9 +90,8 @@ impl<'a> Search<'a, '_> {
         };
         let priority = || {
             a_package
-                .stanza
-                .provider_priority()
-                .cmp(&b_package.stanza.provider_priority())
+                .provider_priority
+                .cmp(&b_package.provider_priority)
         };
         let order = a_state
             .selectable
@@ -118,7 +114,7 @@ impl<'a> Search<'a, '_> {
             })
             .then_with(|| {
                 if a_package.name == b_package.name {
-                    let (a, b) = (a_package.stanza.version(), b_package.stanza.version());
+                    let (a, b) = (a_package.version, b_package.version);
                     compare(a, b, dialect)
                 } else {
                     Ordering::Equal
