@@ -19,9 +19,10 @@ mod parsed;
 mod stanza;
 mod tables;
 
-pub use directory::{Directory, Giver, Link, Named, Referring, hash};
+pub use directory::{Directory, Giver, Link, Named, Referring};
 pub use origin::Origin;
 pub use stanza::Stanza;
+pub use tables::TextAt;
 
 /// The packages of one index or of one installed database.
 #[derive(Clone)]

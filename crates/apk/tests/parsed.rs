@@ -38,7 +38,16 @@ fn names(directory: Directory<'_>) -> Vec<impl PartialEq + std::fmt::Debug + use
         .map(|position| {
             let name = directory.get(position).unwrap();
             assert_eq!(directory.find(name.text()), Some(position));
-            let givers: Vec<_> = name.givers().collect();
+            let givers: Vec<_> = name
+                .givers()
+                .map(|one| {
+                    (
+                        one.package,
+                        one.own,
+                        one.version.map(|at| directory.text(at)),
+                    )
+                })
+                .collect();
             let waiting: Vec<_> = name.waiting().collect();
             (name.rank(), name.text(), givers, waiting)
         })
@@ -125,7 +134,7 @@ fn references(directory: Directory<'_>, count: usize) -> Vec<References<'_>> {
         let package = directory.package(position);
         let provides = package
             .provides()
-            .map(|(name, version)| (text(name), version));
+            .map(|(name, version)| (text(name), version.map(|at| directory.text(at))));
         (
             text(package.name().unwrap()),
             provides.collect(),
@@ -183,7 +192,13 @@ fn a_directory_has_every_mention_of_a_name_in_order() {
     let givers = |text: &str| -> Vec<_> {
         let givers = name(text).givers();
         givers
-            .map(|one| (one.package, one.own, one.version))
+            .map(|one| {
+                (
+                    one.package,
+                    one.own,
+                    one.version.map(|at| directory.text(at)),
+                )
+            })
             .collect()
     };
     assert_eq!(

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use prebake_apk::dependency::Dependency;
+use prebake_apk::index::TextAt;
 
 use crate::search::Search;
 use crate::state::Choice;
@@ -137,7 +138,7 @@ impl<'a> Explain<'a, '_, '_> {
         }
     }
 
-    fn candidate(&mut self, wanted: Wanted, provider: Provider<'a>, depth: usize) -> Candidate {
+    fn candidate(&mut self, wanted: Wanted, provider: Provider, depth: usize) -> Candidate {
         let search = self.search;
         let id = provider.package;
         let package = search.package(id);
@@ -147,13 +148,18 @@ impl<'a> Explain<'a, '_, '_> {
         if wanted.conflict {
             return Candidate {
                 name: search.text(package.name).to_owned(),
-                version: package.version.to_owned(),
+                version: search.universe.version(id).to_owned(),
                 needs: self.needs(id),
                 objections,
             };
         }
         if !is_meant {
-            objections.push(Objection::Version(provider.version.map(str::to_owned)));
+            objections.push(Objection::Version(
+                search
+                    .universe
+                    .provided_version(provider)
+                    .map(str::to_owned),
+            ));
         }
         if !package.installable {
             objections.push(Objection::Uninstallable);
@@ -164,7 +170,7 @@ impl<'a> Explain<'a, '_, '_> {
         {
             objections.push(Objection::Tag(tag.to_owned()));
         }
-        let own = (package.name, Some(package.version));
+        let own = (package.name, self.search.universe.own(id).version);
         for (name, version) in std::iter::once(own).chain(self.search.provides(id).iter().copied())
         {
             if objections.len() >= MAX_OBJECTIONS {
@@ -193,7 +199,7 @@ impl<'a> Explain<'a, '_, '_> {
         }
         Candidate {
             name: search.text(package.name).to_owned(),
-            version: package.version.to_owned(),
+            version: search.universe.version(id).to_owned(),
             needs: Vec::new(),
             objections,
         }
@@ -237,7 +243,7 @@ impl<'a> Explain<'a, '_, '_> {
         id: PackageId,
     ) -> impl Iterator<Item = (Option<PackageId>, Dependency<'a>)> + '_ {
         let package = self.search.package(id);
-        let own = (package.name, Some(package.version));
+        let own = (package.name, self.search.universe.own(id).version);
         let given = std::iter::once(own).chain(self.search.provides(id).iter().copied());
         given.flat_map(move |(name, version)| {
             let provider = Provider {
@@ -261,7 +267,7 @@ impl<'a> Explain<'a, '_, '_> {
         &self,
         id: PackageId,
         name: NameId,
-        version: Option<&'a str>,
+        version: Option<TextAt>,
         wanted: Wanted,
         objections: &mut Vec<Objection>,
     ) {
@@ -309,7 +315,11 @@ impl<'a> Explain<'a, '_, '_> {
 
     fn full_name(&self, id: PackageId) -> String {
         let package = self.search.package(id);
-        format!("{}-{}", self.search.text(package.name), package.version)
+        format!(
+            "{}-{}",
+            self.search.text(package.name),
+            self.search.universe.version(id)
+        )
     }
 
     /// Finds names that differ from a missing one by a letter or two.

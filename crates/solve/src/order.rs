@@ -96,7 +96,7 @@ impl<'a, 's, 'u> Order<'a, 's, 'u> {
         for id in &self.installed {
             let package = universe.package(*id);
             if self.search.chosen(package.name) == Some(*id)
-                && let Some(position) = package.installed
+                && let Some(position) = package.installed()
             {
                 stays.push(Source::Installed(position));
             }
@@ -193,7 +193,9 @@ impl<'a, 's, 'u> Order<'a, 's, 'u> {
         let package = self.search.package(id);
         let universe = self.search.universe;
         let tag = self.search.tag_of(id);
-        let source = package.installed.map_or(package.source, Source::Installed);
+        let source = package
+            .installed()
+            .map_or(package.source(), Source::Installed);
         self.walked.push(source);
         let old = self
             .search
@@ -213,22 +215,26 @@ impl<'a, 's, 'u> Order<'a, 's, 'u> {
                 if old_tag == new_tag {
                     return;
                 }
-                (ChangeKind::Retag, package.installed)
+                (ChangeKind::Retag, package.installed())
             }
-            Some(old) => {
-                let old = universe.package(old);
-                let ordering = compare(package.version, old.version, universe.dialect);
+            Some(old_id) => {
+                let old = universe.package(old_id);
+                let ordering = compare(
+                    universe.version(id),
+                    universe.version(old_id),
+                    universe.dialect,
+                );
                 let kind = match ordering {
                     Ordering::Greater => ChangeKind::Upgrade,
                     Ordering::Less => ChangeKind::Downgrade,
                     Ordering::Equal => ChangeKind::Replace,
                 };
-                (kind, old.installed)
+                (kind, old.installed())
             }
         };
         self.changes.push(Change {
             kind,
-            package: Some(package.source).filter(|_| kind != ChangeKind::Retag),
+            package: Some(package.source()).filter(|_| kind != ChangeKind::Retag),
             installed,
             tag,
         });

@@ -7,6 +7,8 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};
 
+use prebake_apk::index::TextAt;
+
 use crate::request::Request;
 use crate::state::{Choice, NameState, PackageState, QueueKey, Table};
 use crate::universe::{NameId, Package, PackageId, Provider, Universe, Wanted};
@@ -24,7 +26,7 @@ pub(crate) struct TooMuchWork;
 
 pub(crate) struct Search<'a, 'u> {
     pub(crate) universe: &'u Universe<'a>,
-    pub(crate) names: Table<NameState<'a>>,
+    pub(crate) names: Table<NameState>,
     pub(crate) packages: Table<PackageState>,
     pub(crate) world: &'u [Wanted],
     reverse: ReverseDepends,
@@ -89,7 +91,7 @@ impl<'a, 'u> Search<'a, 'u> {
         for wanted in self.world {
             self.discover(wanted.name)?;
         }
-        self.reverse = self.reverse_depends();
+        self.reverse = self.find_reverse_depends();
         for wanted in self.world {
             self.constrain(None, *wanted)?;
         }
@@ -155,7 +157,7 @@ impl<'a, 'u> Search<'a, 'u> {
         Ok(())
     }
 
-    pub(crate) fn providers(&self, name: NameId) -> &'u [Provider<'a>] {
+    pub(crate) fn providers(&self, name: NameId) -> &'u [Provider] {
         self.universe.providers(name)
     }
 
@@ -163,11 +165,11 @@ impl<'a, 'u> Search<'a, 'u> {
         self.universe.install_if_of(name)
     }
 
-    pub(crate) fn package(&self, id: PackageId) -> &'u Package<'a> {
+    pub(crate) fn package(&self, id: PackageId) -> &'u Package {
         self.universe.package(id)
     }
 
-    pub(crate) fn provides(&self, id: PackageId) -> &'u [(NameId, Option<&'a str>)] {
+    pub(crate) fn provides(&self, id: PackageId) -> &'u [(NameId, Option<TextAt>)] {
         self.universe.provides(id)
     }
 
@@ -190,7 +192,7 @@ impl<'a, 'u> Search<'a, 'u> {
     }
 
     /// Says whether a provider gives what a dependency asks for.
-    pub(crate) fn satisfies(&self, wanted: Wanted, provider: Provider<'a>) -> bool {
+    pub(crate) fn satisfies(&self, wanted: Wanted, provider: Provider) -> bool {
         self.universe.satisfies(wanted, provider)
     }
 
@@ -258,8 +260,9 @@ impl<'a, 'u> Search<'a, 'u> {
 
     /// Has every name reconsidered whose providers depend on this one.
     fn wake_reverse_depends(&mut self, name: NameId) {
-        for at in 0..self.reverse.of(name).len() {
-            let Some(reverse) = self.reverse.of(name).get(at).copied() else {
+        let reverse = self.reverse.of(name, self.universe);
+        for at in reverse {
+            let Some(reverse) = self.reverse.get(at) else {
                 break;
             };
             if self.names[reverse].discovered {
@@ -377,7 +380,7 @@ impl<'a, 'u> Search<'a, 'u> {
         state.pin_allowed = allowed;
     }
 
-    fn decide(&mut self, name: NameId, choice: Choice<'a>) {
+    fn decide(&mut self, name: NameId, choice: Choice) {
         self.names[name].choice = choice;
         self.queue_open(name);
     }

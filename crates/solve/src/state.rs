@@ -4,22 +4,22 @@ use crate::universe::{NameId, PackageId, Provider};
 
 /// What became of a name.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) enum Choice<'a> {
+pub(crate) enum Choice {
     /// Not decided.
     #[default]
     Open,
     /// Decided: nothing gives it.
     Nobody,
     /// Decided: this gives it.
-    Provider(Provider<'a>),
+    Provider(Provider),
 }
 
-impl<'a> Choice<'a> {
+impl Choice {
     pub(crate) fn is_open(&self) -> bool {
         *self == Self::Open
     }
 
-    pub(crate) fn provider(self) -> Option<Provider<'a>> {
+    pub(crate) fn provider(self) -> Option<Provider> {
         match self {
             Self::Provider(provider) => Some(provider),
             Self::Open | Self::Nobody => None,
@@ -70,14 +70,14 @@ pub(crate) enum GivenBy {
 pub(crate) type QueueKey = (u8, GivenBy, std::cmp::Reverse<u32>);
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct NameState<'a> {
+pub(crate) struct NameState {
     /// Whether anything that could be chosen has to do with it.
     pub(crate) discovered: bool,
     /// Its place in the order of discovery: higher ones are nearer to the world and are decided first.
     pub(crate) order: u32,
     /// Whose packages give it.
     pub(crate) given_by: GivenBy,
-    pub(crate) choice: Choice<'a>,
+    pub(crate) choice: Choice,
     /// How many chosen packages and world entries ask for it.
     pub(crate) requirers: u32,
     /// Whether a chosen package or a world entry asks for it; otherwise all that is known is that

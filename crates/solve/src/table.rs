@@ -7,7 +7,7 @@
 //! `apk add docs` installs several hundred `-doc` packages.
 
 /// The number of slots of apk's table.
-pub(crate) const SLOTS: u32 = 20_000;
+const SLOTS: u32 = 20_000;
 /// The seed that apk hashes with.
 const SEED: u32 = 5381;
 

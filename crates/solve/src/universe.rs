@@ -10,13 +10,14 @@
 
 use std::cmp::Reverse;
 
-use prebake_apk::dependency::Dependency;
+use prebake_apk::dependency::{Dependency, Operator};
 use prebake_apk::digest::Sha1;
-use prebake_apk::index::{Directory, Index, Stanza};
+use prebake_apk::index::{Directory, Index, Named, Stanza, TextAt};
 use prebake_apk::version::Dialect;
 
 use crate::request::Request;
 use crate::solution::Source;
+use crate::table;
 
 mod reach;
 
@@ -27,7 +28,7 @@ pub(crate) use reach::{OtherDialect, Scope};
 pub(crate) struct NameId(u32);
 
 /// A package's place in [`Universe::packages`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct PackageId(u32);
 
 impl NameId {
@@ -61,10 +62,10 @@ impl Run {
 
 /// A package under one of its names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Provider<'a> {
+pub(crate) struct Provider {
     pub(crate) package: PackageId,
-    /// The version it has under that name; `None` where a `provides` gives none.
-    pub(crate) version: Option<&'a str>,
+    /// Where the version that it has under that name is; `None` where a `provides` gives none.
+    pub(crate) version: Option<TextAt>,
 }
 
 /// A dependency with its name looked up.
@@ -87,11 +88,8 @@ impl Wanted {
 
 /// A name that something provides or asks for.
 #[derive(Debug)]
-struct Name<'a> {
-    text: &'a str,
+struct Name {
     key: Key,
-    /// Its slot in apk's table of names.
-    slot: u32,
     providers: Run,
     /// The names whose providers have this one in their `install_if`.
     install_if_of: Run,
@@ -99,10 +97,9 @@ struct Name<'a> {
 
 /// A package, which may stand in several repositories and be installed as well.
 #[derive(Debug)]
-pub(crate) struct Package<'a> {
+pub(crate) struct Package {
     pub(crate) name: NameId,
-    pub(crate) version: &'a str,
-    pub(crate) identity: Sha1,
+    version: Option<TextAt>,
     pub(crate) provider_priority: u32,
     provides: Run,
     depends: Run,
@@ -111,12 +108,30 @@ pub(crate) struct Package<'a> {
     pub(crate) key: Key,
     /// The repositories that have it, one bit each.
     pub(crate) repositories: u64,
-    /// Where it stands in the first of them.
-    pub(crate) source: Source,
+    /// Its position in the first of them.
+    position: u32,
     /// Its position in the installed database.
-    pub(crate) installed: Option<usize>,
+    pub(crate) installed: Option<u32>,
     /// Whether this apk can install it at all.
     pub(crate) installable: bool,
+}
+
+impl Package {
+    /// Returns where it stands: in the first repository that has it, or else in the base.
+    pub(crate) fn source(&self) -> Source {
+        match (self.repositories, self.installed) {
+            (0, Some(position)) => Source::Installed(position as usize),
+            _ => Source::Repository {
+                repository: self.repositories.trailing_zeros() as usize,
+                position: self.position as usize,
+            },
+        }
+    }
+
+    /// Returns where it stands in the base.
+    pub(crate) fn installed(&self) -> Option<usize> {
+        self.installed.map(|position| position as usize)
+    }
 }
 
 /// The installed database, or the index of a repository.
@@ -124,34 +139,24 @@ pub(crate) struct Package<'a> {
 struct Place<'a> {
     index: &'a Index,
     directory: Directory<'a>,
-    /// The bit of its repository; none for the installed database.
-    bit: u64,
     /// Its repository's position; `None` for the installed database.
     repository: Option<usize>,
 }
 
-impl Place<'_> {
-    fn source(&self, position: usize) -> Source {
-        match self.repository {
-            None => Source::Installed(position),
-            Some(repository) => Source::Repository {
-                repository,
-                position,
-            },
-        }
-    }
-}
-
 #[derive(Debug)]
 pub(crate) struct Universe<'a> {
-    pub(crate) packages: Vec<Package<'a>>,
-    names: Vec<Name<'a>>,
+    pub(crate) packages: Vec<Package>,
+    names: Vec<Name>,
+    /// Of each name, its position in each place's directory, plus one; 0 where it is not there.
+    positions: Vec<u32>,
+    /// The names of the world that no place has.
+    unknown: Vec<(&'a str, NameId)>,
     /// Who gives each name.
-    providers: Vec<Provider<'a>>,
+    providers: Vec<Provider>,
     /// What each name triggers.
     triggered: Vec<NameId>,
     /// What each package provides beside its own name, with the versions.
-    provides: Vec<(NameId, Option<&'a str>)>,
+    provides: Vec<(NameId, Option<TextAt>)>,
     /// What each package depends on, forbids and waits for.
     wanted: Vec<Wanted>,
     written: Vec<Dependency<'a>>,
@@ -171,7 +176,7 @@ impl<'a> Universe<'a> {
     }
 
     /// Returns every package with its id.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (PackageId, &Package<'a>)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (PackageId, &Package)> {
         (0..).map(PackageId).zip(&self.packages)
     }
 
@@ -180,28 +185,50 @@ impl<'a> Universe<'a> {
         (0..self.names.len()).map(|at| NameId(at as u32))
     }
 
-    fn name(&self, id: NameId) -> &Name<'a> {
+    fn name(&self, id: NameId) -> &Name {
         &self.names[id.index()]
     }
 
-    pub(crate) fn package(&self, id: PackageId) -> &Package<'a> {
+    pub(crate) fn package(&self, id: PackageId) -> &Package {
         &self.packages[id.index()]
     }
 
     /// Returns a name's text.
     pub(crate) fn text(&self, id: NameId) -> &'a str {
-        self.name(id).text
+        let (place, rank) = self.name(id).key;
+        match place.checked_sub(1) {
+            // Nothing's.
+            None => " ",
+            Some(place) if place as usize >= self.places.len() => {
+                let unknown = self.unknown.get(rank as usize);
+                unknown.map_or("", |(text, _)| text)
+            }
+            Some(place) => {
+                let named = self.named(id, place as usize);
+                named.map_or("", |named| named.text())
+            }
+        }
+    }
+
+    /// Returns a name as a place has it.
+    fn named(&self, id: NameId, place: usize) -> Option<Named<'a>> {
+        let position = self.positions.get(id.index() * self.places.len() + place)?;
+        let position = position.checked_sub(1)?;
+        let place = self.places.get(place)?;
+        place.directory.get(position as usize)
     }
 
     /// Orders names as apk's table of names holds them, which shows wherever apk goes through the
     /// names that hang on one name: by slot, the later name of one slot first.
     pub(crate) fn table_order(&self, id: NameId) -> (u32, Reverse<Key>) {
-        let name = self.name(id);
-        (name.slot, Reverse(name.key))
+        (
+            table::slot(self.text(id).as_bytes()),
+            Reverse(self.name(id).key),
+        )
     }
 
     /// Returns who gives a name: first what the base has, then the repositories in their order.
-    pub(crate) fn providers(&self, id: NameId) -> &[Provider<'a>] {
+    pub(crate) fn providers(&self, id: NameId) -> &[Provider] {
         self.name(id).providers.of(&self.providers)
     }
 
@@ -211,7 +238,7 @@ impl<'a> Universe<'a> {
     }
 
     /// Returns the names that a package provides beside its own, with their versions.
-    pub(crate) fn provides(&self, id: PackageId) -> &[(NameId, Option<&'a str>)] {
+    pub(crate) fn provides(&self, id: PackageId) -> &[(NameId, Option<TextAt>)] {
         self.package(id).provides.of(&self.provides)
     }
 
@@ -241,12 +268,37 @@ impl<'a> Universe<'a> {
     }
 
     /// Says whether a provider gives what a dependency asks for.
-    pub(crate) fn satisfies(&self, wanted: Wanted, provider: Provider<'a>) -> bool {
+    pub(crate) fn satisfies(&self, wanted: Wanted, provider: Provider) -> bool {
         if wanted.is_plain() {
             return true;
         }
-        let identity = &self.package(provider.package).identity;
-        self.dependency(wanted)
-            .is_satisfied_by(provider.version, identity, self.dialect)
+        let dependency = self.dependency(wanted);
+        let stanza = match dependency.operator {
+            Operator::Identity => self.stanza(provider.package),
+            // Nothing else is held against the identity.
+            _ => None,
+        };
+        let identity = stanza.map_or(Sha1::new([0; 20]), |stanza| stanza.identity());
+        dependency.is_satisfied_by(self.provided_version(provider), &identity, self.dialect)
+    }
+
+    /// Returns the version that a package has under a name.
+    pub(crate) fn provided_version(&self, provider: Provider) -> Option<&'a str> {
+        let (place, _) = self.package(provider.package).key;
+        let place = self.places.get(place as usize)?;
+        provider.version.map(|at| place.directory.text(at))
+    }
+
+    /// Returns a package under its own name.
+    pub(crate) fn own(&self, id: PackageId) -> Provider {
+        Provider {
+            package: id,
+            version: self.package(id).version,
+        }
+    }
+
+    /// Returns a package's own version.
+    pub(crate) fn version(&self, id: PackageId) -> &'a str {
+        self.provided_version(self.own(id)).unwrap_or_default()
     }
 }

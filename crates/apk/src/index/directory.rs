@@ -6,7 +6,7 @@
 //! their positions, so that who follows them need not look any name up.
 
 use super::parsed;
-use super::tables::{self, Entry, GIVER, View, Word, words};
+use super::tables::{self, Entry, GIVER, TextAt, View, Word, words};
 use super::{Record, slice};
 use crate::dependency::{self, Dependencies, Dependency};
 use crate::version::{Dialect, is_valid};
@@ -44,13 +44,14 @@ pub struct Named<'a> {
 
 /// A package under one of its names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Giver<'a> {
+pub struct Giver {
     /// The package's position in the index.
     pub package: usize,
     /// Whether the name is its own (`P:`) and not one that it provides.
     pub own: bool,
-    /// The version that it has under the name; `None` where a `provides` gives none.
-    pub version: Option<&'a str>,
+    /// The version that it has under the name, for [`Directory::text`]; `None` where a `provides`
+    /// gives none.
+    pub version: Option<TextAt>,
 }
 
 /// A package of a [`Directory`], and what it refers to.
@@ -82,7 +83,7 @@ enum Links<'a> {
 
 /// Iterates over what a package provides.
 enum Provides<'a> {
-    Text(Directory<'a>, Dependencies<'a>),
+    Text(Referring<'a>, Dependencies<'a>),
     Parsed(parsed::Provides<'a>),
 }
 
@@ -113,12 +114,18 @@ impl<'a> Directory<'a> {
 
     /// Returns the position of a name that some package has, provides or has in its `install_if`.
     pub fn find(&self, name: &str) -> Option<usize> {
-        self.find_hashed(name, hash(name))
+        self.tables.find(tables::hash(name.as_bytes()), || name)
     }
 
-    /// As [`Directory::find`], with the name's [`hash`] known.
-    pub fn find_hashed(&self, name: &str, hash: u32) -> Option<usize> {
-        self.tables.find(name, hash)
+    /// Returns the position of a name of another directory, or of this one that is only depended on
+    /// there, if [`Directory::find`] finds it.
+    pub fn find_same(&self, named: &Named<'_>) -> Option<usize> {
+        self.tables.find(named.hash(), || named.text())
+    }
+
+    /// Returns the text that begins at a place which this directory named.
+    pub fn text(&self, at: TextAt) -> &'a str {
+        self.tables.text(at.word())
     }
 
     /// Returns the name at a position; positions have an order that means nothing.
@@ -147,19 +154,13 @@ impl<'a> Directory<'a> {
     }
 }
 
-/// Returns what [`Directory::find_hashed`] takes for a name.
-pub fn hash(name: &str) -> u32 {
-    tables::hash(name.as_bytes())
-}
-
 impl<'a> Named<'a> {
     /// Returns the name.
     pub fn text(&self) -> &'a str {
         tables::line(self.pool, self.entry.text)
     }
 
-    /// Returns its [`hash`].
-    pub fn hash(&self) -> u32 {
+    fn hash(&self) -> u32 {
         self.entry.hash
     }
 
@@ -169,20 +170,19 @@ impl<'a> Named<'a> {
     }
 
     /// Returns who gives it, in the order of the index.
-    pub fn givers(&self) -> impl ExactSizeIterator<Item = Giver<'a>> + use<'a> {
-        let pool = self.pool;
-        self.givers.iter().map(move |giver| {
+    pub fn givers(&self) -> impl ExactSizeIterator<Item = Giver> + use<'a> {
+        self.givers.iter().map(|giver| {
             let [package, version] = words(giver);
             Giver {
                 package: package as usize / 2,
                 own: package % 2 == 1,
-                version: (version != 0).then(|| tables::line(pool, version)),
+                version: TextAt::new(version),
             }
         })
     }
 
     /// Returns where a version begins in the pool that a package has under this name.
-    pub(super) fn version_at(&self, package: usize, version: &str) -> Option<u32> {
+    pub(super) fn version_at(&self, package: usize, version: &str) -> Option<TextAt> {
         let package_of = |giver: &[u8; GIVER]| words::<2, GIVER>(giver)[0] as usize / 2;
         let from = self
             .givers
@@ -190,8 +190,8 @@ impl<'a> Named<'a> {
         let givers = self.givers.iter().skip(from);
         givers
             .take_while(|giver| package_of(giver) == package)
-            .map(|giver| words::<2, GIVER>(giver)[1])
-            .find(|at| *at != 0 && tables::line(self.pool, *at) == version)
+            .filter_map(|giver| TextAt::new(words::<2, GIVER>(giver)[1]))
+            .find(|at| tables::line(self.pool, at.word()) == version)
     }
 
     /// Returns the positions of the packages that have it in their `install_if`, in the order of
@@ -216,7 +216,7 @@ impl<'a> Referring<'a> {
 
     /// Returns the positions of the names that it provides beside its own, with the versions that
     /// it has under them, in their order.
-    pub fn provides(&self) -> impl Iterator<Item = (usize, Option<&'a str>)> + use<'a> {
+    pub fn provides(&self) -> impl Iterator<Item = (usize, Option<TextAt>)> + use<'a> {
         match self.directory.packages {
             Packages::Text {
                 text,
@@ -225,7 +225,7 @@ impl<'a> Referring<'a> {
             } => {
                 let record = records.get(self.position);
                 let provides = record.map_or("", |record| slice(text, record.provides));
-                Provides::Text(self.directory, dependency::list(provides, dialect))
+                Provides::Text(*self, dependency::list(provides, dialect))
             }
             Packages::Parsed(packages) => Provides::Parsed(packages.provides(self.position)),
         }
@@ -303,16 +303,19 @@ impl<'a> Iterator for Links<'a> {
     }
 }
 
-impl<'a> Iterator for Provides<'a> {
-    type Item = (usize, Option<&'a str>);
+impl Iterator for Provides<'_> {
+    type Item = (usize, Option<TextAt>);
 
     fn next(&mut self) -> Option<Self::Item> {
         match self {
-            Self::Text(directory, list) => {
+            Self::Text(referring, list) => {
                 let provided = list.next()?;
-                let name = directory.find(provided.name)?;
-                let version = !provided.version.is_empty();
-                Some((name, version.then_some(provided.version)))
+                let name = referring.directory.find(provided.name)?;
+                if provided.version.is_empty() {
+                    return Some((name, None));
+                }
+                let named = referring.directory.get(name)?;
+                Some((name, named.version_at(referring.position, provided.version)))
             }
             Self::Parsed(provides) => provides.next(),
         }

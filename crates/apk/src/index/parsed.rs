@@ -23,7 +23,7 @@ use std::ops::Range;
 use super::Index;
 use super::directory::{Directory, Link, Packages as Described, link};
 use super::origin::Origin;
-use super::tables::{GIVER, NAME, View, Word, line, words};
+use super::tables::{GIVER, NAME, TextAt, View, Word, line, words};
 use crate::dependency;
 use crate::digest::{Sha1, Sha256};
 use crate::version::Dialect;
@@ -94,10 +94,7 @@ pub(super) struct Links<'a> {
 }
 
 /// Iterates over what a package provides.
-pub(super) struct Provides<'a> {
-    pool: &'a [u8],
-    links: std::slice::Iter<'a, Word>,
-}
+pub(super) struct Provides<'a>(std::slice::Iter<'a, Word>);
 
 impl Parsed {
     pub(super) fn len(&self) -> usize {
@@ -144,10 +141,7 @@ impl<'a> Packages<'a> {
         let before = position.checked_sub(1);
         let before = before.and_then(|before| self.get(before));
         let start = before.map_or(0, |before| before.ends()[2]);
-        Provides {
-            pool: self.pool,
-            links: self.links(start, self.ends(position)[0]).iter(),
-        }
+        Provides(self.links(start, self.ends(position)[0]).iter())
     }
 
     pub(super) fn depends(&self, position: usize) -> Links<'a> {
@@ -272,12 +266,12 @@ impl<'a> Iterator for Links<'a> {
     }
 }
 
-impl<'a> Iterator for Provides<'a> {
-    type Item = (usize, Option<&'a str>);
+impl Iterator for Provides<'_> {
+    type Item = (usize, Option<TextAt>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (name, version) = next(&mut self.links)?;
-        Some((name, version.map(|version| line(self.pool, version))))
+        let (name, version) = next(&mut self.0)?;
+        Some((name, version.and_then(TextAt::new)))
     }
 }
 

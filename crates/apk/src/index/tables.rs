@@ -4,6 +4,8 @@
 //! Everything is little-endian 32-bit words. A text is where it begins in the pool, and ends before
 //! the next newline; what has none points to the newline that the pool begins with.
 
+use std::num::NonZeroU32;
+
 use memchr::memchr;
 
 use super::{Range, Record, slice};
@@ -18,6 +20,21 @@ pub(super) const NAME: usize = 5 * 4;
 /// The bytes of a giver: the package, times two and one more where the name is its own; and the
 /// text of the version that it has under the name.
 pub(super) const GIVER: usize = 2 * 4;
+
+/// Where a text begins in the pool of a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextAt(NonZeroU32);
+
+impl TextAt {
+    /// Returns the place of a text that a word stands for; `None` for none.
+    pub(super) fn new(word: u32) -> Option<Self> {
+        NonZeroU32::new(word).map(Self)
+    }
+
+    pub(super) fn word(self) -> u32 {
+        self.0.get()
+    }
+}
 
 /// The tables of one dialect.
 #[derive(Clone, Debug)]
@@ -99,8 +116,9 @@ impl<'a> View<'a> {
         line(self.pool, start)
     }
 
-    /// Returns the position of a name that stands in a bucket.
-    pub(super) fn find(&self, name: &str, hash: u32) -> Option<usize> {
+    /// Returns the position of a name that stands in a bucket. Its text is asked for only if the
+    /// hash is found.
+    pub(super) fn find<'n>(&self, hash: u32, name: impl Fn() -> &'n str) -> Option<usize> {
         let buckets = self.buckets.len().checked_sub(1)?;
         let bucket = bucket(hash, buckets);
         let start = u32::from_le_bytes(*self.buckets.get(bucket)?) as usize;
@@ -111,7 +129,7 @@ impl<'a> View<'a> {
         let names = self.names.get(start..end)?;
         let found = names.binary_search_by(|name_bytes| {
             let [text, this, ..] = words::<5, NAME>(name_bytes);
-            this.cmp(&hash).then_with(|| self.text(text).cmp(name))
+            this.cmp(&hash).then_with(|| self.text(text).cmp(name()))
         });
         Some(start + found.ok()?)
     }

@@ -71,7 +71,7 @@ impl Order<'_, '_, '_> {
             self.changes.push(Change {
                 kind: ChangeKind::Remove,
                 package: None,
-                installed: self.search.package(id).installed,
+                installed: self.search.package(id).installed(),
                 tag: None,
             });
             let mut next = Vec::new();

@@ -128,7 +128,7 @@ impl Search<'_, '_> {
     /// Finds whose packages give a name.
     fn given_by(&self, name: NameId) -> GivenBy {
         let providers = self.providers(name);
-        let is_own = |provider: &Provider<'_>| self.package(provider.package).name == name;
+        let is_own = |provider: &Provider| self.package(provider.package).name == name;
         if providers.iter().all(is_own) {
             GivenBy::OwnPackages
         } else if providers.iter().any(is_own) {

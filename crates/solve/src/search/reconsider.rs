@@ -63,10 +63,13 @@ impl Search<'_, '_> {
 
     /// Says whether all that may have a say in a name have spoken: no name that is asked for and
     /// undecided has a provider that depends on it or forbids it, be that the name itself.
-    fn is_settled(&self, name: NameId) -> bool {
-        self.reverse.of(name).iter().all(|reverse| {
-            let state = &self.names[*reverse];
-            !state.is_asked_for || !state.choice.is_open()
+    fn is_settled(&mut self, name: NameId) -> bool {
+        let mut reverse = self.reverse.of(name, self.universe);
+        reverse.all(|at| {
+            self.reverse.get(at).is_none_or(|reverse| {
+                let state = &self.names[reverse];
+                !state.is_asked_for || !state.choice.is_open()
+            })
         })
     }
 
@@ -178,7 +181,7 @@ impl Search<'_, '_> {
         }
         let package = self.package(first);
         // Their own name counts only once it is asked for.
-        let own = Some((package.name, Some(package.version)))
+        let own = Some((package.name, self.universe.own(first).version))
             .filter(|(own, _)| self.names[*own].requirers > 0);
         for (given, version) in own.into_iter().chain(self.provides(first).iter().copied()) {
             if given == name || !self.names[given].merge_given.is(self.merging, candidates) {

@@ -1,100 +1,88 @@
 //! Who depends on a name.
 
-use super::Search;
-use crate::table;
-use crate::universe::{NameId, Universe};
+use std::collections::BTreeMap;
+use std::ops::Range;
 
-/// Of each name the names whose providers depend on it or forbid it, each once and in apk's order.
+use super::Search;
+use crate::universe::{NameId, PackageId, Universe};
+
+/// Of each name the names whose providers depend on it or forbid it. Few are ever asked for, so
+/// that they are put together only then.
 #[derive(Debug, Default)]
 pub(super) struct ReverseDepends {
-    all: Vec<NameId>,
-    /// Where those of each name begin and end.
-    runs: Vec<(u32, u32)>,
+    /// The packages that depend on each name.
+    packages: Vec<PackageId>,
+    /// Where those of each name end.
+    ends: Vec<u32>,
+    /// Where the names are in `names` that were asked for.
+    known: BTreeMap<NameId, (u32, u32)>,
+    names: Vec<NameId>,
 }
 
 impl ReverseDepends {
-    pub(super) fn of(&self, name: NameId) -> &[NameId] {
-        let run = self.runs.get(name.index());
-        run.and_then(|(start, end)| self.all.get(*start as usize..*end as usize))
-            .unwrap_or_default()
+    /// Returns the places, for [`ReverseDepends::get`], of the names that depend on one, each once
+    /// and in apk's order.
+    pub(super) fn of(&mut self, name: NameId, universe: &Universe<'_>) -> Range<usize> {
+        let (start, end) = *self.known.entry(name).or_insert_with(|| {
+            let end = |at: usize| self.ends.get(at).map_or(0, |end| *end as usize);
+            let start = name.index().checked_sub(1).map_or(0, end);
+            let packages = self.packages.get(start..end(name.index()));
+            let mut names = Vec::new();
+            for package in packages.unwrap_or_default() {
+                names.push(universe.package(*package).name);
+                names.extend(universe.provides(*package).iter().map(|given| given.0));
+            }
+            names.sort_unstable();
+            names.dedup();
+            names.sort_by_cached_key(|name| universe.table_order(*name));
+            let start = self.names.len() as u32;
+            self.names.append(&mut names);
+            (start, self.names.len() as u32)
+        });
+        start as usize..end as usize
+    }
+
+    pub(super) fn get(&self, at: usize) -> Option<NameId> {
+        self.names.get(at).copied()
     }
 }
 
 impl Search<'_, '_> {
     /// Finds who depends on whom, among what was discovered.
-    pub(super) fn reverse_depends(&self) -> ReverseDepends {
+    pub(super) fn find_reverse_depends(&self) -> ReverseDepends {
         let universe = self.universe;
-        let wanted = |name: NameId| {
-            let providers = universe.providers(name).iter();
-            providers
-                .map(|provider| provider.package)
-                .filter(|package| self.packages[*package].discovered)
-                .flat_map(|package| universe.depends(package))
-                .map(|wanted| wanted.name)
+        let discovered = || {
+            let packages = universe.iter().map(|(id, _)| id);
+            packages.filter(|id| self.packages[*id].discovered)
         };
-        let mut runs = vec![(0_u32, 0_u32); universe.names().len()];
-        for wanted in universe.names().flat_map(wanted) {
-            if let Some((_, count)) = runs.get_mut(wanted.index()) {
+        let mut ends = vec![0_u32; universe.names().len() + 1];
+        for wanted in discovered().flat_map(|id| universe.depends(id)) {
+            if let Some(count) = ends.get_mut(wanted.name.index() + 1) {
                 *count += 1;
             }
         }
         let mut sum = 0;
-        for (start, end) in &mut runs {
-            let count = std::mem::replace(end, sum);
-            *start = sum;
-            sum += count;
+        for end in &mut ends {
+            sum += *end;
+            *end = sum;
         }
-        let mut all = vec![universe.nothing; sum as usize];
-        // Names that are gone through in apk's order arrive in it everywhere.
-        for name in in_table_order(universe) {
-            for wanted in wanted(name) {
-                let Some((start, end)) = runs.get_mut(wanted.index()) else {
+        let mut packages = vec![PackageId::default(); sum as usize];
+        for id in discovered() {
+            for wanted in universe.depends(id) {
+                let Some(end) = ends.get_mut(wanted.name.index()) else {
                     break;
                 };
-                let last = all.get(*start as usize..*end as usize);
-                if last.and_then(<[_]>::last) == Some(&name) {
-                    continue;
-                }
-                if let Some(slot) = all.get_mut(*end as usize) {
-                    *slot = name;
+                if let Some(slot) = packages.get_mut(*end as usize) {
+                    *slot = id;
                 }
                 *end += 1;
             }
         }
-        ReverseDepends { all, runs }
-    }
-}
-
-/// Returns every name in the order of apk's table.
-fn in_table_order(universe: &Universe<'_>) -> Vec<NameId> {
-    let mut ends = vec![0_u32; table::SLOTS as usize + 1];
-    let slot = |name| universe.table_order(name).0 as usize;
-    for name in universe.names() {
-        if let Some(count) = ends.get_mut(slot(name) + 1) {
-            *count += 1;
+        ReverseDepends {
+            packages,
+            ends,
+            known: BTreeMap::new(),
+            names: Vec::new(),
         }
     }
-    let mut sum = 0;
-    for end in &mut ends {
-        sum += *end;
-        *end = sum;
-    }
-    let mut names = vec![universe.nothing; universe.names().len()];
-    for name in universe.names() {
-        if let Some(end) = ends.get_mut(slot(name)) {
-            if let Some(place) = names.get_mut(*end as usize) {
-                *place = name;
-            }
-            *end += 1;
-        }
-    }
-    let mut start = 0;
-    for end in ends {
-        let end = end as usize;
-        if let Some(same) = names.get_mut(start..end).filter(|same| same.len() > 1) {
-            same.sort_unstable_by_key(|name| universe.table_order(*name));
-        }
-        start = end;
-    }
-    names
 }

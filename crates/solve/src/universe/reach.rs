@@ -10,13 +10,11 @@ use std::collections::BTreeMap;
 
 use prebake_apk::dependency::Dependency;
 use prebake_apk::digest::Sha1;
-use prebake_apk::index::{self, Directory, Link, Named};
+use prebake_apk::index::{Link, Named};
 use prebake_apk::version::Dialect;
 
 use super::{Key, Name, NameId, Package, PackageId, Place, Provider, Run, Universe, Wanted};
 use crate::request::{MAX_REPOSITORIES, Repository, Request};
-use crate::solution::Source;
-use crate::table;
 
 /// How much a universe has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,11 +48,7 @@ struct Ids {
 struct Reach<'a, 'r> {
     universe: Universe<'a>,
     architectures: &'r [&'r str],
-    /// The names of the world that no place has.
-    unknown: Vec<(&'a str, NameId)>,
     names: Vec<Reached>,
-    /// Of each name, its position in each place's directory, plus one; 0 where it is not there.
-    positions: Vec<u32>,
     /// Whether what each package refers to was taken.
     followed: Vec<bool>,
     queue: Vec<NameId>,
@@ -84,18 +78,24 @@ pub(super) fn universe<'a>(
         places.push(Place {
             index,
             directory,
-            bit: repository.map_or(0, |repository| 1 << repository),
             repository,
         });
     }
+    // There cannot be more. What of it is not used is never touched, and so costs nothing; to grow
+    // would mean to copy.
+    let most_names = ids.iter().map(|ids| ids.names.len()).sum();
+    let most_packages = ids.iter().map(|ids| ids.packages.len()).sum();
     let mut reach = Reach {
         universe: Universe {
-            packages: Vec::new(),
-            names: Vec::new(),
-            providers: Vec::new(),
+            packages: Vec::with_capacity(most_packages),
+            names: Vec::with_capacity(most_names),
+            positions: Vec::with_capacity(most_names * places.len()),
+            unknown: Vec::new(),
+            providers: Vec::with_capacity(most_names),
             triggered: Vec::new(),
-            provides: Vec::new(),
-            wanted: Vec::new(),
+            provides: Vec::with_capacity(most_names),
+            // Alpine's packages have some four dependencies each.
+            wanted: Vec::with_capacity(most_packages * 4),
             written: Vec::new(),
             world: Vec::new(),
             dialect: request.dialect,
@@ -103,17 +103,15 @@ pub(super) fn universe<'a>(
             places,
         },
         architectures: request.architectures,
-        unknown: Vec::new(),
-        names: Vec::new(),
-        positions: Vec::new(),
-        followed: Vec::new(),
+        names: Vec::with_capacity(most_names),
+        followed: Vec::with_capacity(most_packages),
         queue: Vec::new(),
         ids,
         of_name: BTreeMap::new(),
         waiting: Vec::new(),
     };
     // No name in an index is empty or holds a space.
-    reach.name(" ", (0, 0), &[]);
+    reach.name((0, 0), &[]);
     for place in 0..reach.universe.places.len() {
         if scope == Scope::Everything || reach.is_base(place) {
             reach.enqueue_all(place);
@@ -154,15 +152,15 @@ impl<'a> Reach<'a, '_> {
     }
 
     /// Adds a name, with its position in each place's directory, plus one.
-    fn name(&mut self, text: &'a str, key: Key, positions: &[u32]) -> NameId {
+    fn name(&mut self, key: Key, positions: &[u32]) -> NameId {
         let id = NameId(self.names.len() as u32);
         let missing = self.universe.places.len() - positions.len();
-        self.positions.extend_from_slice(positions);
-        self.positions.extend(std::iter::repeat_n(0, missing));
+        self.universe.positions.extend_from_slice(positions);
+        self.universe
+            .positions
+            .extend(std::iter::repeat_n(0, missing));
         self.universe.names.push(Name {
-            text,
             key,
-            slot: table::slot(text.as_bytes()),
             providers: Run::default(),
             install_if_of: Run::default(),
         });
@@ -181,11 +179,12 @@ impl<'a> Reach<'a, '_> {
         }
         let directory = self.universe.places.get(place)?.directory;
         let named = directory.get(at)?;
-        let (text, hash) = (named.text(), named.hash());
         if at < directory.len() {
-            return self.add(text, hash, (place, at));
+            return self.add(&named, (place, at));
         }
-        let id = self.find(text, hash).unwrap_or(self.universe.nothing);
+        let id = self.find_same(place, &named);
+        let id = id.or_else(|| self.unknown(named.text()));
+        let id = id.unwrap_or(self.universe.nothing);
         if let Some(slot) = self
             .ids
             .get_mut(place)
@@ -197,7 +196,7 @@ impl<'a> Reach<'a, '_> {
     }
 
     /// Adds a name that some place has, at a position of one.
-    fn add(&mut self, text: &'a str, hash: u32, known: (usize, usize)) -> Option<NameId> {
+    fn add(&mut self, named: &Named<'a>, known: (usize, usize)) -> Option<NameId> {
         let id = NameId(self.names.len() as u32);
         let mut key = None;
         let mut positions = [0; MAX_REPOSITORIES + 1];
@@ -208,7 +207,7 @@ impl<'a> Reach<'a, '_> {
             let found = if number == known.0 {
                 Some(known.1)
             } else {
-                place.directory.find_hashed(text, hash)
+                place.directory.find_same(named)
             };
             if let Some(found) = found
                 && let Some(slot) = ids.names.get_mut(found)
@@ -221,36 +220,42 @@ impl<'a> Reach<'a, '_> {
                 }
             }
         }
-        Some(self.name(text, key?, positions.get(..count)?))
+        Some(self.name(key?, positions.get(..count)?))
     }
 
-    /// Returns the id of a name that some place or the world has.
-    fn find(&mut self, text: &str, hash: u32) -> Option<NameId> {
-        for place in 0..self.universe.places.len() {
-            let directory: Directory<'a> = self.universe.places.get(place)?.directory;
-            if let Some(at) = directory.find_hashed(text, hash) {
+    /// Returns the id of a name that is only depended on in a place and that another one has.
+    fn find_same(&mut self, known: usize, named: &Named<'a>) -> Option<NameId> {
+        for place in (0..self.universe.places.len()).filter(|place| *place != known) {
+            let directory = self.universe.places.get(place)?.directory;
+            if let Some(at) = directory.find_same(named) {
                 return self.name_at(place, at);
             }
         }
-        let mut unknown = self.unknown.iter();
+        None
+    }
+
+    /// Returns the id of a name that some place or the world has.
+    fn find(&mut self, text: &str) -> Option<NameId> {
+        for place in 0..self.universe.places.len() {
+            let directory = self.universe.places.get(place)?.directory;
+            if let Some(at) = directory.find(text) {
+                return self.name_at(place, at);
+            }
+        }
+        self.unknown(text)
+    }
+
+    fn unknown(&self, text: &str) -> Option<NameId> {
+        let mut unknown = self.universe.unknown.iter();
         unknown.find(|(name, _)| *name == text).map(|(_, id)| *id)
     }
 
     fn find_or_add(&mut self, text: &'a str) -> NameId {
-        self.find(text, index::hash(text)).unwrap_or_else(|| {
-            let id = self.name(text, (u32::MAX, self.unknown.len() as u32), &[]);
-            self.unknown.push((text, id));
+        self.find(text).unwrap_or_else(|| {
+            let id = self.name((u32::MAX, self.universe.unknown.len() as u32), &[]);
+            self.universe.unknown.push((text, id));
             id
         })
-    }
-
-    /// Returns a name as a place has it.
-    fn named(&self, id: NameId, place: usize) -> Option<Named<'a>> {
-        let places = self.universe.places.len();
-        let position = self.positions.get(id.index() * places + place)?;
-        let position = position.checked_sub(1)?;
-        let place = self.universe.places.get(place)?;
-        place.directory.get(position as usize)
     }
 
     fn enqueue(&mut self, id: NameId) {
@@ -266,7 +271,7 @@ impl<'a> Reach<'a, '_> {
         let first = self.universe.providers.len();
         let mut waiting = std::mem::take(&mut self.waiting);
         for place in 0..self.universe.places.len() {
-            let Some(named) = self.named(id, place) else {
+            let Some(named) = self.universe.named(id, place) else {
                 continue;
             };
             for giver in named.givers() {
@@ -330,40 +335,36 @@ impl<'a> Reach<'a, '_> {
     fn make_owned(&mut self, name: NameId) {
         self.of_name.clear();
         for place in 0..self.universe.places.len() {
-            let (Some(named), Some(here)) =
-                (self.named(name, place), self.universe.places.get(place))
-            else {
+            let (Some(named), Some(here)) = (
+                self.universe.named(name, place),
+                self.universe.places.get(place),
+            ) else {
                 continue;
             };
-            let (index, bit) = (here.index, here.bit);
+            let (index, repository) = (here.index, here.repository);
             for giver in named.givers().filter(|giver| giver.own) {
                 let Some(stanza) = index.get(giver.package) else {
                     continue;
                 };
                 let next = PackageId(self.universe.packages.len() as u32);
-                let identity = stanza.identity();
-                let id = *self.of_name.entry(identity).or_insert(next);
-                let source = self.universe.places[place].source(giver.package);
+                let id = *self.of_name.entry(stanza.identity()).or_insert(next);
+                let position = giver.package as u32;
                 if id == next {
-                    if let Some(slot) = self
-                        .ids
-                        .get_mut(place)
-                        .and_then(|ids| ids.packages.get_mut(giver.package))
-                    {
+                    let ids = self.ids.get_mut(place);
+                    if let Some(slot) = ids.and_then(|ids| ids.packages.get_mut(giver.package)) {
                         *slot = id.0 + 1;
                     }
                     self.followed.push(false);
                     self.universe.packages.push(Package {
                         name,
-                        version: stanza.version(),
-                        identity,
+                        version: giver.version,
                         provider_priority: stanza.provider_priority(),
                         provides: Run::default(),
                         depends: Run::default(),
                         install_if: Run::default(),
-                        key: (place as u32, giver.package as u32),
+                        key: (place as u32, position),
                         repositories: 0,
-                        source,
+                        position,
                         installed: None,
                         installable: !stanza.has_unknown_field(),
                     });
@@ -371,14 +372,15 @@ impl<'a> Reach<'a, '_> {
                 let Some(package) = self.universe.packages.get_mut(id.index()) else {
                     continue;
                 };
-                match source {
-                    Source::Installed(position) => package.installed = Some(position),
-                    Source::Repository { .. } if package.repositories == 0 => {
-                        package.source = source;
+                match repository {
+                    None => package.installed = Some(position),
+                    Some(repository) => {
+                        if package.repositories == 0 {
+                            package.position = position;
+                        }
+                        package.repositories |= 1 << repository;
                     }
-                    Source::Repository { .. } => {}
                 }
-                package.repositories |= bit;
             }
         }
     }
@@ -455,7 +457,7 @@ impl<'a> Reach<'a, '_> {
             }
             Link::Written { name, dependency } => {
                 let name = name.and_then(|at| self.name_at(place, at));
-                let find = || self.find(dependency.name, index::hash(dependency.name));
+                let find = || self.find(dependency.name);
                 match name.or_else(find).unwrap_or(self.universe.nothing) {
                     name if name != self.universe.nothing && dependency.is_plain() => plain(name),
                     name => self.written(name, dependency),

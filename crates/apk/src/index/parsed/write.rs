@@ -6,7 +6,7 @@ use super::{LENGTHS, MAGIC, PACKAGE, SOUND, UNKNOWN_FIELD, WRITTEN, crc, number}
 use crate::digest::Sha1;
 use crate::index::directory::{Directory, Link, is_sound};
 use crate::index::origin::Origin;
-use crate::index::tables::{NAME, Word, bytes, hash, words};
+use crate::index::tables::{NAME, TextAt, Word, bytes, hash, words};
 use crate::index::{Text, slice};
 use crate::version::Dialect;
 
@@ -49,8 +49,7 @@ pub(super) fn write(index: &Text, origin: &Origin, dialect: Dialect) -> Vec<u8> 
             flags |= SOUND;
         }
         for (name, version) in package.provides() {
-            let version = version.map(|version| writer.version(name, position, version));
-            writer.link(name, version);
+            writer.link(name, version.map(TextAt::word));
         }
         let provides = writer.links.len() as u32;
         package.depends().for_each(|link| writer.dependency(link));
@@ -107,7 +106,7 @@ impl Writer<'_> {
     fn version(&mut self, name: usize, package: usize, version: &str) -> u32 {
         let named = self.directory.get(name);
         let known = named.and_then(|named| named.version_at(package, version));
-        known.unwrap_or_else(|| self.text(version))
+        known.map_or_else(|| self.text(version), TextAt::word)
     }
 
     fn text(&mut self, text: &str) -> u32 {
