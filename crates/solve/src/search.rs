@@ -30,6 +30,8 @@ pub(crate) struct Search<'a, 'u> {
     pub(crate) packages: Table<PackageState>,
     pub(crate) world: &'u [Wanted],
     reverse: ReverseDepends,
+    /// For a list that is needed often and never long.
+    woken: Vec<NameId>,
     /// The tag of each pin bit above bit 0.
     tags: Vec<&'a str>,
     /// The repositories that each pin opens.
@@ -74,6 +76,7 @@ impl<'a, 'u> Search<'a, 'u> {
             packages: Table(vec![PackageState::default(); universe.packages.len()]),
             world: &universe.world,
             reverse: ReverseDepends::default(),
+            woken: Vec::new(),
             tags,
             pin_repositories,
             upgrade: request.upgrade,
@@ -258,18 +261,27 @@ impl<'a, 'u> Search<'a, 'u> {
         self.wake_triggered(name);
     }
 
-    /// Has every name reconsidered whose providers depend on this one.
+    /// Has every name reconsidered whose providers depend on this one, in apk's order.
     fn wake_reverse_depends(&mut self, name: NameId) {
-        let reverse = self.reverse.of(name, self.universe);
-        for at in reverse {
-            let Some(reverse) = self.reverse.get(at) else {
-                break;
-            };
-            if self.names[reverse].discovered {
-                self.names[reverse].reevaluate_dependencies = true;
-                self.queue_dirty(reverse);
-            }
+        let mut woken = std::mem::take(&mut self.woken);
+        woken.extend(
+            self.reverse_depends(name)
+                .filter(|reverse| self.names[*reverse].discovered),
+        );
+        // Of those that it makes no difference to there are many, and their order does not matter.
+        woken.retain(|reverse| {
+            let state = &mut self.names[*reverse];
+            state.reevaluate_dependencies = true;
+            state.may_be_dirty()
+        });
+        let universe = self.universe;
+        woken.sort_unstable();
+        woken.dedup();
+        woken.sort_by_cached_key(|reverse| universe.table_order(*reverse));
+        for reverse in woken.drain(..) {
+            self.queue_dirty(reverse);
         }
+        self.woken = woken;
     }
 
     /// Has every name reconsidered whose providers have this one in their `install_if`.
@@ -285,8 +297,7 @@ impl<'a, 'u> Search<'a, 'u> {
 
     fn queue_dirty(&mut self, name: NameId) {
         let state = &mut self.names[name];
-        let matters = state.requirers > 0 || state.reevaluate_triggers;
-        if !state.is_dirty && state.choice.is_open() && matters {
+        if state.may_be_dirty() {
             state.is_dirty = true;
             self.dirty.push_back(name);
         }

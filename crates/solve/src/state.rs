@@ -109,6 +109,14 @@ pub(crate) struct NameState {
     pub(crate) in_changes: bool,
 }
 
+impl NameState {
+    /// Says whether it belongs among the names to reconsider and is not there yet.
+    pub(crate) fn may_be_dirty(&self) -> bool {
+        let matters = self.requirers > 0 || self.reevaluate_triggers;
+        !self.is_dirty && self.choice.is_open() && matters
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PackageState {
     pub(crate) discovered: bool,

@@ -86,6 +86,14 @@ impl Wanted {
     }
 }
 
+/// A dependency that is more than a name.
+#[derive(Clone, Copy, Debug)]
+enum Written<'a> {
+    Read(Dependency<'a>),
+    /// The place whose directory keeps it, and where.
+    Kept(u32, TextAt),
+}
+
 /// A name that something provides or asks for.
 #[derive(Debug)]
 struct Name {
@@ -159,7 +167,7 @@ pub(crate) struct Universe<'a> {
     provides: Vec<(NameId, Option<TextAt>)>,
     /// What each package depends on, forbids and waits for.
     wanted: Vec<Wanted>,
-    written: Vec<Dependency<'a>>,
+    written: Vec<Written<'a>>,
     /// The entries of the world in apk's order.
     pub(crate) world: Vec<Wanted>,
     pub(crate) dialect: Dialect,
@@ -255,9 +263,15 @@ impl<'a> Universe<'a> {
     /// Returns a dependency as it is written.
     pub(crate) fn dependency(&self, wanted: Wanted) -> Dependency<'a> {
         let written = wanted.written.checked_sub(1);
-        let written = written.and_then(|at| self.written.get(at as usize));
-        let plain = || Dependency::on(self.text(wanted.name));
-        written.copied().unwrap_or_else(plain)
+        let dependency = match written.and_then(|at| self.written.get(at as usize)) {
+            Some(Written::Read(dependency)) => Some(*dependency),
+            Some(Written::Kept(place, at)) => {
+                let place = self.places.get(*place as usize);
+                place.and_then(|place| place.directory.dependency(*at))
+            }
+            None => None,
+        };
+        dependency.unwrap_or_else(|| Dependency::on(self.text(wanted.name)))
     }
 
     /// Returns a package's own stanza where it first stands.

@@ -73,6 +73,15 @@ pub enum Link<'a> {
         /// The dependency.
         dependency: Dependency<'a>,
     },
+    /// On something with more to it, which [`Directory::dependency`] reads.
+    Kept {
+        /// The position of its name.
+        name: usize,
+        /// Whether it forbids what it names.
+        conflict: bool,
+        /// Where it is kept.
+        at: TextAt,
+    },
 }
 
 /// Iterates over dependencies.
@@ -143,6 +152,14 @@ impl<'a> Directory<'a> {
             givers: tables.givers.get(givers).unwrap_or_default(),
             waiting: tables.waiting.get(waiting).unwrap_or_default(),
         })
+    }
+
+    /// Reads a dependency that a [`Link::Kept`] says the place of.
+    pub fn dependency(&self, at: TextAt) -> Option<Dependency<'a>> {
+        match self.packages {
+            Packages::Text { .. } => None,
+            Packages::Parsed(packages) => packages.dependency(self.text(at)),
+        }
     }
 
     /// Returns a package with what it refers to, by its position in the index.
@@ -323,7 +340,7 @@ impl Iterator for Provides<'_> {
 }
 
 /// Returns the link of a dependency whose name's position is known or not.
-pub(super) fn link(name: Option<usize>, dependency: Dependency<'_>) -> Link<'_> {
+fn link(name: Option<usize>, dependency: Dependency<'_>) -> Link<'_> {
     match name {
         Some(name) if dependency.is_plain() => Link::Plain(name),
         _ => Link::Written { name, dependency },

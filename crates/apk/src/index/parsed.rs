@@ -21,10 +21,10 @@
 use std::ops::Range;
 
 use super::Index;
-use super::directory::{Directory, Link, Packages as Described, link};
+use super::directory::{Directory, Link, Packages as Described};
 use super::origin::Origin;
 use super::tables::{GIVER, NAME, TextAt, View, Word, line, words};
-use crate::dependency;
+use crate::dependency::{self, Dependency};
 use crate::digest::{Sha1, Sha256};
 use crate::version::Dialect;
 
@@ -42,6 +42,8 @@ const PACKAGE: usize = 20 + 11 * 4;
 /// Set in a link that has a second word: of what is provided the version, of what is depended on
 /// the dependency as it is written. What has none is provided without a version, or wanted in any.
 const WRITTEN: u32 = 1 << 31;
+/// Set in a link that has a second word and forbids what it names.
+const CONFLICT: u32 = 1 << 30;
 /// The flags of a package: it has a field with an unknown uppercase letter; its version and
 /// dependencies can be read.
 const UNKNOWN_FIELD: u32 = 1;
@@ -87,11 +89,7 @@ pub(super) struct Package<'a> {
 }
 
 /// Iterates over dependencies.
-pub(super) struct Links<'a> {
-    pool: &'a [u8],
-    left: std::slice::Iter<'a, Word>,
-    dialect: Dialect,
-}
+pub(super) struct Links<'a>(std::slice::Iter<'a, Word>);
 
 /// Iterates over what a package provides.
 pub(super) struct Provides<'a>(std::slice::Iter<'a, Word>);
@@ -155,11 +153,12 @@ impl<'a> Packages<'a> {
     }
 
     fn dependencies(&self, start: u32, end: u32) -> Links<'a> {
-        Links {
-            pool: self.pool,
-            left: self.links(start, end).iter(),
-            dialect: self.dialect,
-        }
+        Links(self.links(start, end).iter())
+    }
+
+    /// Reads a dependency as it is kept.
+    pub(super) fn dependency(&self, text: &'a str) -> Option<Dependency<'a>> {
+        dependency::list(text, self.dialect).next()
     }
 
     fn ends(&self, position: usize) -> [u32; 3] {
@@ -256,13 +255,15 @@ impl<'a> Iterator for Links<'a> {
     type Item = Link<'a>;
 
     fn next(&mut self) -> Option<Link<'a>> {
-        let (name, written) = next(&mut self.left)?;
-        let Some(written) = written else {
+        let (name, at) = next(&mut self.0)?;
+        let Some(at) = at else {
             return Some(Link::Plain(name));
         };
-        let written = line(self.pool, written);
-        let dependency = dependency::list(written, self.dialect).next()?;
-        Some(link(Some(name), dependency))
+        Some(Link::Kept {
+            name: name & !(CONFLICT as usize),
+            conflict: name & CONFLICT as usize != 0,
+            at: TextAt::new(at)?,
+        })
     }
 }
 

@@ -63,13 +63,10 @@ impl Search<'_, '_> {
 
     /// Says whether all that may have a say in a name have spoken: no name that is asked for and
     /// undecided has a provider that depends on it or forbids it, be that the name itself.
-    fn is_settled(&mut self, name: NameId) -> bool {
-        let mut reverse = self.reverse.of(name, self.universe);
-        reverse.all(|at| {
-            self.reverse.get(at).is_none_or(|reverse| {
-                let state = &self.names[reverse];
-                !state.is_asked_for || !state.choice.is_open()
-            })
+    fn is_settled(&self, name: NameId) -> bool {
+        self.reverse_depends(name).all(|reverse| {
+            let state = &self.names[reverse];
+            !state.is_asked_for || !state.choice.is_open()
         })
     }
 

@@ -1,49 +1,22 @@
 //! Who depends on a name.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
-
 use super::Search;
-use crate::universe::{NameId, PackageId, Universe};
+use crate::universe::{NameId, PackageId};
 
-/// Of each name the names whose providers depend on it or forbid it. Few are ever asked for, so
-/// that they are put together only then.
+/// Of each name the packages that depend on it or forbid it, among those that were discovered.
 #[derive(Debug, Default)]
 pub(super) struct ReverseDepends {
-    /// The packages that depend on each name.
     packages: Vec<PackageId>,
     /// Where those of each name end.
     ends: Vec<u32>,
-    /// Where the names are in `names` that were asked for.
-    known: BTreeMap<NameId, (u32, u32)>,
-    names: Vec<NameId>,
 }
 
 impl ReverseDepends {
-    /// Returns the places, for [`ReverseDepends::get`], of the names that depend on one, each once
-    /// and in apk's order.
-    pub(super) fn of(&mut self, name: NameId, universe: &Universe<'_>) -> Range<usize> {
-        let (start, end) = *self.known.entry(name).or_insert_with(|| {
-            let end = |at: usize| self.ends.get(at).map_or(0, |end| *end as usize);
-            let start = name.index().checked_sub(1).map_or(0, end);
-            let packages = self.packages.get(start..end(name.index()));
-            let mut names = Vec::new();
-            for package in packages.unwrap_or_default() {
-                names.push(universe.package(*package).name);
-                names.extend(universe.provides(*package).iter().map(|given| given.0));
-            }
-            names.sort_unstable();
-            names.dedup();
-            names.sort_by_cached_key(|name| universe.table_order(*name));
-            let start = self.names.len() as u32;
-            self.names.append(&mut names);
-            (start, self.names.len() as u32)
-        });
-        start as usize..end as usize
-    }
-
-    pub(super) fn get(&self, at: usize) -> Option<NameId> {
-        self.names.get(at).copied()
+    fn of(&self, name: NameId) -> &[PackageId] {
+        let end = |at: usize| self.ends.get(at).map_or(0, |end| *end as usize);
+        let start = name.index().checked_sub(1).map_or(0, end);
+        let packages = self.packages.get(start..end(name.index()));
+        packages.unwrap_or_default()
     }
 }
 
@@ -78,11 +51,16 @@ impl Search<'_, '_> {
                 *end += 1;
             }
         }
-        ReverseDepends {
-            packages,
-            ends,
-            known: BTreeMap::new(),
-            names: Vec::new(),
-        }
+        ReverseDepends { packages, ends }
+    }
+
+    /// Returns the names whose providers depend on a name or forbid it, in no order; some of them
+    /// more than once.
+    pub(super) fn reverse_depends(&self, name: NameId) -> impl Iterator<Item = NameId> {
+        let universe = self.universe;
+        self.reverse.of(name).iter().flat_map(move |package| {
+            let given = universe.provides(*package).iter().map(|given| given.0);
+            std::iter::once(universe.package(*package).name).chain(given)
+        })
     }
 }

@@ -13,7 +13,9 @@ use prebake_apk::digest::Sha1;
 use prebake_apk::index::{Link, Named};
 use prebake_apk::version::Dialect;
 
-use super::{Key, Name, NameId, Package, PackageId, Place, Provider, Run, Universe, Wanted};
+use super::{
+    Key, Name, NameId, Package, PackageId, Place, Provider, Run, Universe, Wanted, Written,
+};
 use crate::request::{MAX_REPOSITORIES, Repository, Request};
 
 /// How much a universe has.
@@ -463,14 +465,22 @@ impl<'a> Reach<'a, '_> {
                     name => self.written(name, dependency),
                 }
             }
+            Link::Kept { name, conflict, at } => {
+                let name = self.name_at(place, name).unwrap_or(self.universe.nothing);
+                self.more(name, conflict, Written::Kept(place as u32, at))
+            }
         }
     }
 
     fn written(&mut self, name: NameId, dependency: Dependency<'a>) -> Wanted {
-        self.universe.written.push(dependency);
+        self.more(name, dependency.conflict, Written::Read(dependency))
+    }
+
+    fn more(&mut self, name: NameId, conflict: bool, written: Written<'a>) -> Wanted {
+        self.universe.written.push(written);
         Wanted {
             name,
-            conflict: dependency.conflict,
+            conflict,
             written: self.universe.written.len() as u32,
         }
     }

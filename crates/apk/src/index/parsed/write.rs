@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{LENGTHS, MAGIC, PACKAGE, SOUND, UNKNOWN_FIELD, WRITTEN, crc, number};
+use super::{CONFLICT, LENGTHS, MAGIC, PACKAGE, SOUND, UNKNOWN_FIELD, WRITTEN, crc, number};
 use crate::digest::Sha1;
 use crate::index::directory::{Directory, Link, is_sound};
 use crate::index::origin::Origin;
@@ -135,8 +135,11 @@ impl Writer<'_> {
                 let name = name.unwrap_or_else(|| self.stranger(dependency.name));
                 let plain = dependency.is_plain();
                 let written = (!plain).then(|| self.text(&dependency.to_string()));
-                self.link(name, written);
+                let conflict = if dependency.conflict { CONFLICT } else { 0 };
+                self.link(name | conflict as usize, written);
             }
+            // What a text says is not kept yet.
+            Link::Kept { .. } => {}
         }
     }
 
