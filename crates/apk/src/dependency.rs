@@ -71,6 +71,22 @@ impl<'a> Dependency<'a> {
         })
     }
 
+    /// Returns the dependency on a name in any version.
+    pub fn on(name: &'a str) -> Self {
+        Self {
+            conflict: false,
+            name,
+            tag: None,
+            operator: Operator::Any,
+            version: "",
+        }
+    }
+
+    /// Says whether it is on a name in any version, and nothing more.
+    pub fn is_plain(&self) -> bool {
+        *self == Self::on(self.name)
+    }
+
     pub(crate) fn read(text: &'a str, dialect: Dialect) -> Result<Self, DependencyProblem> {
         if text.is_empty() || text.contains([' ', '\n']) {
             return Err(DependencyProblem::NotOneWord);

@@ -10,22 +10,37 @@ use memchr::memchr;
 
 use crate::digest::Sha1;
 use crate::version::Dialect;
+use parsed::Parsed;
+use tables::Tables;
 
 mod directory;
+mod origin;
 mod parsed;
 mod stanza;
+mod tables;
 
-pub use directory::{Directory, Giver, Named};
-pub use parsed::Origin;
+pub use directory::{Directory, Giver, Link, Named, Referring};
+pub use origin::Origin;
 pub use stanza::Stanza;
+pub use tables::TextAt;
 
 /// The packages of one index or of one installed database.
 #[derive(Clone)]
-pub struct Index {
-    text: String,
+pub struct Index(Form);
+
+/// What an index was read from. Boxed, for both are large.
+#[derive(Clone)]
+enum Form {
+    Text(Box<Text>),
+    Parsed(Box<Parsed>),
+}
+
+#[derive(Clone)]
+struct Text {
+    all: String,
     records: Vec<Record>,
-    /// Who gives which name, as apk 2.14 and as apk 3.0 read it. Boxed, for it is large.
-    directories: Box<[OnceLock<directory::Tables>; 2]>,
+    /// Who gives which name, as apk 2.14 and as apk 3.0 read it.
+    directories: [OnceLock<Tables>; 2],
 }
 
 /// Where a stanza's parts are in the text, in bytes.
@@ -100,52 +115,108 @@ impl Index {
             Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
         };
         let records = records(&text)?;
-        Ok(Self {
-            text,
+        Ok(Self(Form::Text(Box::new(Text {
+            all: text,
             records,
-            directories: Box::default(),
-        })
+            directories: Default::default(),
+        }))))
     }
 
     /// Returns the number of packages.
     pub fn len(&self) -> usize {
-        self.records.len()
+        match &self.0 {
+            Form::Text(text) => text.records.len(),
+            Form::Parsed(parsed) => parsed.len(),
+        }
     }
 
     /// Says whether there is no package.
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.len() == 0
     }
 
     /// Returns the package at a position, counted from 0 in the order of the text.
     pub fn get(&self, position: usize) -> Option<Stanza<'_>> {
-        let record = self.records.get(position)?;
-        Some(Stanza::new(&self.text, record))
+        Some(match &self.0 {
+            Form::Text(text) => text.stanza(text.records.get(position)?),
+            Form::Parsed(parsed) => {
+                Stanza::new(stanza::Form::Parsed(parsed.packages().get(position)?))
+            }
+        })
     }
 
-    /// Returns who gives which name, as `dialect` has it. The first call of each dialect finds it
-    /// out, which takes longer than reading the index did; the others cost nothing.
-    pub fn directory(&self, dialect: Dialect) -> Directory<'_> {
-        let [v2, v3] = &*self.directories;
+    /// Returns who gives which name, as `dialect` has it; `None` of a parsed form that was made for
+    /// another one. Of a text the first call of each dialect finds it out, which takes longer than
+    /// reading the index did; the others cost nothing.
+    pub fn directory(&self, dialect: Dialect) -> Option<Directory<'_>> {
+        match &self.0 {
+            Form::Text(text) => Some(text.directory(dialect)),
+            Form::Parsed(parsed) => (parsed.dialect == dialect).then(|| parsed.directory()),
+        }
+    }
+
+    /// Returns every package in the order of the text.
+    pub fn iter(&self) -> impl Iterator<Item = Stanza<'_>> {
+        (0..self.len()).filter_map(|position| self.get(position))
+    }
+
+    fn text(&self) -> Option<&Text> {
+        match &self.0 {
+            Form::Text(text) => Some(text),
+            Form::Parsed(_) => None,
+        }
+    }
+
+    fn parsed(&self) -> Option<&Parsed> {
+        match &self.0 {
+            Form::Text(_) => None,
+            Form::Parsed(parsed) => Some(parsed),
+        }
+    }
+}
+
+impl From<Parsed> for Index {
+    fn from(parsed: Parsed) -> Self {
+        Self(Form::Parsed(Box::new(parsed)))
+    }
+}
+
+impl Text {
+    fn stanza<'a>(&'a self, record: &'a Record) -> Stanza<'a> {
+        Stanza::new(stanza::Form::Text {
+            text: &self.all,
+            record,
+        })
+    }
+
+    fn tables(&self, dialect: Dialect) -> &Tables {
+        let [v2, v3] = &self.directories;
         let tables = match dialect {
             Dialect::V2 => v2,
             Dialect::V3 => v3,
         };
-        let tables = tables.get_or_init(|| directory::build(&self.text, &self.records, dialect));
-        Directory::new(&self.text, tables)
+        tables.get_or_init(|| tables::build(&self.all, &self.records, dialect))
     }
 
-    /// Returns every package in the order of the text.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = Stanza<'_>> {
-        self.records
-            .iter()
-            .map(|record| Stanza::new(&self.text, record))
+    fn directory(&self, dialect: Dialect) -> Directory<'_> {
+        let tables = self.tables(dialect);
+        let packages = directory::Packages::Text {
+            text: &self.all,
+            records: &self.records,
+            dialect,
+        };
+        Directory::new(tables.view(), packages, tables.names.len())
     }
+}
+
+fn slice(text: &str, range: Range) -> &str {
+    text.get(range.start as usize..range.end as usize)
+        .unwrap_or_default()
 }
 
 impl std::fmt::Debug for Index {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Index({} packages)", self.records.len())
+        write!(f, "Index({} packages)", self.len())
     }
 }
 

@@ -47,7 +47,7 @@ pub fn outdated(
         context,
     };
     let opened = repositories
-        .open(Moment::Current, &[], Reading::Parsed)?
+        .open(Moment::Current, &[], Reading::Signed)?
         .unwrap_or_default();
     let indexes: Vec<_> = opened.iter().map(|opened| &opened.index).collect();
     let installed =

@@ -175,7 +175,7 @@ impl Repositories<'_> {
         };
         let index = Index::parse(text).map_err(|source| Error::IndexText { url, source })?;
         // It is wanted next, and here other indexes are read beside it.
-        index.directory(self.dialect());
+        let _ = index.directory(self.dialect());
         Ok(Opened {
             locked: locked(place, blob, &origin),
             index,
@@ -217,18 +217,17 @@ impl Repositories<'_> {
         let settled = self.in_parallel(opened.iter(), |place, opened| {
             let name = self.parsed_name(&opened.blob);
             if !opened.is_parsed {
-                if let Some(origin) = &opened.to_keep {
-                    let bytes = opened.index.to_parsed(origin, self.dialect());
+                if let Some(origin) = &opened.to_keep
+                    && let Some(bytes) = opened.index.to_parsed(origin, self.dialect())
+                {
                     // A cache that cannot be written to is slower, and no more than that.
                     drop(cache.put_derived(&name, &bytes));
                 }
                 return Ok(Some(None));
             }
             let signed = self.open_one(place, &opened.blob, &[], Reading::Signed)?;
-            if signed.locked == opened.locked
-                && opened
-                    .index
-                    .is_parsed_form_of(&signed.index, self.dialect())
+            if let Some(origin) = &signed.to_keep
+                && opened.index.is_parsed_form_of(&signed.index, origin)
             {
                 return Ok(Some(Some(signed)));
             }

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use prebake_apk::dependency::Dependency;
-use prebake_apk::index::Stanza;
+use prebake_apk::index::TextAt;
 
 use crate::search::Search;
-use crate::state::{Choice, Wanted};
-use crate::universe::{NameId, PackageId, Provider};
+use crate::state::Choice;
+use crate::universe::{NameId, PackageId, Provider, Wanted};
 use crate::why::{Candidate, Need, Objection, Reason, Requirer, Unsatisfiable};
 
 /// How deep the tree of reasons goes. What lies deeper is seldom the cause.
@@ -26,11 +26,11 @@ const MAX_NEEDS: usize = 3;
 const NEAR: (usize, usize) = (3, 2);
 
 /// A dependency that counts, with who asks for it.
-type Demand<'a> = (Option<PackageId>, Wanted<'a>);
+type Demand = (Option<PackageId>, Wanted);
 
 struct Explain<'a, 's, 'u> {
     search: &'s Search<'a, 'u>,
-    demands: Vec<Demand<'a>>,
+    demands: Vec<Demand>,
     /// The demands of each name, as places in `demands`.
     of_name: BTreeMap<NameId, Vec<usize>>,
     /// What was explained: a name, and who asks for it.
@@ -41,7 +41,7 @@ struct Explain<'a, 's, 'u> {
 
 /// Says what of all that was asked for cannot be had.
 pub(crate) fn explain(search: &Search<'_, '_>) -> Unsatisfiable {
-    let mut demands: Vec<Demand<'_>> = Vec::new();
+    let mut demands: Vec<Demand> = Vec::new();
     demands.extend(search.world.iter().map(|wanted| (None, *wanted)));
     let mut chosen: Vec<PackageId> = search
         .names
@@ -49,10 +49,10 @@ pub(crate) fn explain(search: &Search<'_, '_>) -> Unsatisfiable {
         .iter()
         .filter_map(|name| Some(name.choice.provider()?.package))
         .collect();
-    chosen.sort_unstable();
+    chosen.sort_unstable_by_key(|id| search.package(*id).key);
     chosen.dedup();
     for package in chosen {
-        let depends = &search.packages[package].depends;
+        let depends = search.depends(package);
         demands.extend(depends.iter().map(|wanted| (Some(package), *wanted)));
     }
     let mut of_name: BTreeMap<NameId, Vec<usize>> = BTreeMap::new();
@@ -67,10 +67,10 @@ pub(crate) fn explain(search: &Search<'_, '_>) -> Unsatisfiable {
         looks_left: MAX_LOOKS,
     };
     // What is demanded of a name and not met; a shared name asks for a look at every provider.
-    let mut broken: Vec<Demand<'_>> = explain
+    let mut broken: Vec<Demand> = explain
         .demands
         .iter()
-        .filter(|(_, wanted)| !explain.is_met(wanted))
+        .filter(|(_, wanted)| !explain.is_met(*wanted))
         .copied()
         .collect();
     if broken.is_empty() {
@@ -99,24 +99,25 @@ pub(crate) fn explain(search: &Search<'_, '_>) -> Unsatisfiable {
 }
 
 impl<'a> Explain<'a, '_, '_> {
-    fn is_met(&self, wanted: &Wanted<'a>) -> bool {
+    fn is_met(&self, wanted: Wanted) -> bool {
         match self.search.names[wanted.name].choice {
-            Choice::Provider(provider) => self.search.satisfies(&wanted.dependency, provider),
-            Choice::Open | Choice::Nobody => wanted.dependency.conflict,
+            Choice::Provider(provider) => self.search.satisfies(wanted, provider),
+            Choice::Open | Choice::Nobody => wanted.conflict,
         }
     }
 
-    fn reason(&mut self, (requirer, wanted): Demand<'a>, depth: usize) -> Reason {
+    fn reason(&mut self, (requirer, wanted): Demand, depth: usize) -> Reason {
         let search = self.search;
         self.explained.insert((requirer, wanted.name));
+        let dependency = search.universe.dependency(wanted);
         let mut providers: Vec<_> = search.providers(wanted.name).to_vec();
-        if wanted.dependency.conflict {
+        if wanted.conflict {
             // Of what is forbidden only that matters which is there nevertheless.
             let there = search.chosen(wanted.name);
             providers.retain(|provider| Some(provider.package) == there);
         }
         let near = if providers.is_empty() {
-            self.near(wanted.dependency.name)
+            self.near(dependency.name)
         } else {
             Vec::new()
         };
@@ -126,10 +127,10 @@ impl<'a> Explain<'a, '_, '_> {
         providers.truncate(shown);
         let candidates = providers
             .into_iter()
-            .map(|provider| self.candidate(&wanted, provider, depth))
+            .map(|provider| self.candidate(wanted, provider, depth))
             .collect();
         Reason {
-            dependency: wanted.dependency.to_string(),
+            dependency: dependency.to_string(),
             requirer: self.requirer(requirer),
             candidates,
             more,
@@ -137,28 +138,28 @@ impl<'a> Explain<'a, '_, '_> {
         }
     }
 
-    fn candidate(
-        &mut self,
-        wanted: &Wanted<'a>,
-        provider: Provider<'a>,
-        depth: usize,
-    ) -> Candidate {
+    fn candidate(&mut self, wanted: Wanted, provider: Provider, depth: usize) -> Candidate {
         let search = self.search;
         let id = provider.package;
         let package = search.package(id);
         let state = &search.packages[id];
         let mut objections = Vec::new();
-        let is_meant = search.satisfies(&wanted.dependency, provider);
-        if wanted.dependency.conflict {
+        let is_meant = search.satisfies(wanted, provider);
+        if wanted.conflict {
             return Candidate {
-                name: package.stanza.name().to_owned(),
-                version: package.stanza.version().to_owned(),
+                name: search.text(package.name).to_owned(),
+                version: search.universe.version(id).to_owned(),
                 needs: self.needs(id),
                 objections,
             };
         }
         if !is_meant {
-            objections.push(Objection::Version(provider.version.map(str::to_owned)));
+            objections.push(Objection::Version(
+                search
+                    .universe
+                    .provided_version(provider)
+                    .map(str::to_owned),
+            ));
         }
         if !package.installable {
             objections.push(Objection::Uninstallable);
@@ -169,35 +170,36 @@ impl<'a> Explain<'a, '_, '_> {
         {
             objections.push(Objection::Tag(tag.to_owned()));
         }
-        let own = (package.name, Some(package.stanza.version()));
-        for (name, version) in std::iter::once(own).chain(package.provides.iter().copied()) {
+        let own = (package.name, self.search.universe.own(id).version);
+        for (name, version) in std::iter::once(own).chain(self.search.provides(id).iter().copied())
+        {
             if objections.len() >= MAX_OBJECTIONS {
                 break;
             }
             self.object_to_name(id, name, version, wanted, &mut objections);
         }
         if provider.version.is_none()
-            && package.stanza.provider_priority() == 0
+            && package.provider_priority == 0
             && search.names[package.name].requirers == 0
         {
             objections.push(Objection::NotByItself);
         }
-        for needed in &state.depends {
+        for needed in search.depends(id) {
             if depth >= MAX_DEPTH || objections.len() >= MAX_OBJECTIONS || self.looks_left == 0 {
                 break;
             }
-            if needed.dependency.conflict || self.can_be_had(needed) {
+            if needed.conflict || self.can_be_had(*needed) {
                 continue;
             }
             objections.push(if self.explained.contains(&(Some(id), needed.name)) {
-                Objection::NeedsAsSaid(needed.dependency.to_string())
+                Objection::NeedsAsSaid(search.universe.dependency(*needed).to_string())
             } else {
                 Objection::Needs(Box::new(self.reason((Some(id), *needed), depth + 1)))
             });
         }
         Candidate {
-            name: package.stanza.name().to_owned(),
-            version: package.stanza.version().to_owned(),
+            name: search.text(package.name).to_owned(),
+            version: search.universe.version(id).to_owned(),
             needs: Vec::new(),
             objections,
         }
@@ -214,7 +216,7 @@ impl<'a> Explain<'a, '_, '_> {
             let mut seen = vec![id];
             let mut next = requirer;
             while let Some(package) = next {
-                by.push(full_name(&self.search.package(package).stanza));
+                by.push(self.full_name(package));
                 if seen.contains(&package) || by.len() > MAX_DEPTH {
                     break;
                 }
@@ -241,8 +243,8 @@ impl<'a> Explain<'a, '_, '_> {
         id: PackageId,
     ) -> impl Iterator<Item = (Option<PackageId>, Dependency<'a>)> + '_ {
         let package = self.search.package(id);
-        let own = (package.name, Some(package.stanza.version()));
-        let given = std::iter::once(own).chain(package.provides.iter().copied());
+        let own = (package.name, self.search.universe.own(id).version);
+        let given = std::iter::once(own).chain(self.search.provides(id).iter().copied());
         given.flat_map(move |(name, version)| {
             let provider = Provider {
                 package: id,
@@ -253,10 +255,10 @@ impl<'a> Explain<'a, '_, '_> {
                 .filter_map(|at| self.demands.get(*at))
                 .filter(move |(requirer, demand)| {
                     *requirer != Some(id)
-                        && !demand.dependency.conflict
-                        && self.search.satisfies(&demand.dependency, provider)
+                        && !demand.conflict
+                        && self.search.satisfies(*demand, provider)
                 })
-                .map(|(requirer, demand)| (*requirer, demand.dependency))
+                .map(|(requirer, demand)| (*requirer, self.search.universe.dependency(*demand)))
         })
     }
 
@@ -265,8 +267,8 @@ impl<'a> Explain<'a, '_, '_> {
         &self,
         id: PackageId,
         name: NameId,
-        version: Option<&'a str>,
-        wanted: &Wanted<'a>,
+        version: Option<TextAt>,
+        wanted: Wanted,
         objections: &mut Vec<Objection>,
     ) {
         let provider = Provider {
@@ -276,12 +278,13 @@ impl<'a> Explain<'a, '_, '_> {
         let demands = self.of_name.get(&name).into_iter().flatten();
         for (by, demand) in demands.filter_map(|at| self.demands.get(*at)) {
             if objections.len() < MAX_OBJECTIONS
-                && demand.dependency != wanted.dependency
-                && !self.search.satisfies(&demand.dependency, provider)
+                && self.search.universe.dependency(*demand)
+                    != self.search.universe.dependency(wanted)
+                && !self.search.satisfies(*demand, provider)
             {
                 objections.push(Objection::Forbidden {
                     by: self.requirer(*by),
-                    dependency: demand.dependency.to_string(),
+                    dependency: self.search.universe.dependency(*demand).to_string(),
                 });
             }
         }
@@ -291,23 +294,32 @@ impl<'a> Explain<'a, '_, '_> {
         {
             objections.push(Objection::Taken {
                 name: self.search.text(name).to_owned(),
-                by: full_name(&self.search.package(holder.package).stanza),
+                by: self.full_name(holder.package),
             });
         }
     }
 
-    fn can_be_had(&self, needed: &Wanted<'a>) -> bool {
+    fn can_be_had(&self, needed: Wanted) -> bool {
         self.search.providers(needed.name).iter().any(|provider| {
             self.search.packages[provider.package].selectable
-                && self.search.satisfies(&needed.dependency, *provider)
+                && self.search.satisfies(needed, *provider)
         })
     }
 
     fn requirer(&self, requirer: Option<PackageId>) -> Requirer {
         match requirer {
             None => Requirer::World,
-            Some(id) => Requirer::Package(full_name(&self.search.package(id).stanza)),
+            Some(id) => Requirer::Package(self.full_name(id)),
         }
+    }
+
+    fn full_name(&self, id: PackageId) -> String {
+        let package = self.search.package(id);
+        format!(
+            "{}-{}",
+            self.search.text(package.name),
+            self.search.universe.version(id)
+        )
     }
 
     /// Finds names that differ from a missing one by a letter or two.
@@ -322,10 +334,6 @@ impl<'a> Explain<'a, '_, '_> {
         near.truncate(count);
         near.into_iter().map(|(_, name)| name.to_owned()).collect()
     }
-}
-
-fn full_name(stanza: &Stanza<'_>) -> String {
-    format!("{}-{}", stanza.name(), stanza.version())
 }
 
 /// Returns how many letters have to be put in, left out or changed to make one name of the other,

@@ -26,7 +26,7 @@ pub use why::{Candidate, Need, Objection, Reason, Requirer, SolveError, Unsatisf
 pub use world::world;
 
 use search::{Search, TooMuchWork};
-use universe::{Scope, Universe};
+use universe::{OtherDialect, Scope, Universe};
 
 /// The most steps that [`solve`] takes before it gives up; a step is a look at one dependency or
 /// provider. The largest real worlds (every `-doc` package of a release) take a fiftieth of it.
@@ -58,11 +58,12 @@ pub fn solve_within(request: &Request<'_>, max_steps: u64) -> Result<Solution, S
             });
         }
     }
-    let universe = Universe::new(request, Scope::Reachable);
+    let other = |OtherDialect| SolveError::OtherDialect;
+    let universe = Universe::new(request, Scope::Reachable).map_err(other)?;
     let mut search = searched(&universe, request, max_steps)?;
     if search.failed {
         // To say why not takes what else there is: names that are near to a wrong one.
-        let universe = Universe::new(request, Scope::Everything);
+        let universe = Universe::new(request, Scope::Everything).map_err(other)?;
         let search = searched(&universe, request, max_steps)?;
         return Err(SolveError::Unsatisfiable(explain::explain(&search)));
     }

@@ -6,14 +6,13 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use prebake_apk::dependency;
 use prebake_apk::version::compare;
 
 mod removal;
 
 use crate::search::Search;
 use crate::solution::{Change, ChangeKind, Solution, Source};
-use crate::universe::{NameId, PackageId};
+use crate::universe::{NameId, PackageId, Wanted};
 
 /// A package on its way into the order, and how far its surroundings are.
 struct Frame {
@@ -45,22 +44,20 @@ pub(crate) struct Order<'a, 's, 'u> {
 impl<'a, 's, 'u> Order<'a, 's, 'u> {
     pub(crate) fn new(search: &'s mut Search<'a, 'u>) -> Self {
         let universe = search.universe;
-        let names = |text| {
-            dependency::list(text, universe.dialect)
-                .filter(|dependency| !dependency.conflict)
-                .filter_map(|dependency| universe.find(dependency.name))
-                .collect::<Vec<_>>()
+        let names = |list: &[Wanted]| {
+            let needed = list.iter().filter(|wanted| !wanted.conflict);
+            needed.map(|wanted| wanted.name).collect::<Vec<_>>()
         };
-        let mut installed = Vec::new();
+        let installed = universe.iter();
+        let installed = installed.filter_map(|(id, package)| Some((package.installed?, id)));
+        let mut installed: Vec<_> = installed.collect();
+        installed.sort_unstable();
+        let installed: Vec<_> = installed.into_iter().map(|(_, id)| id).collect();
         let mut depends = BTreeMap::new();
         let mut install_if = BTreeMap::new();
-        for (id, package) in universe
-            .iter()
-            .filter(|(_, package)| package.installed.is_some())
-        {
-            installed.push(id);
-            depends.insert(id, names(package.stanza.depends()));
-            install_if.insert(id, names(package.stanza.install_if()));
+        for id in &installed {
+            depends.insert(*id, names(universe.depends(*id)));
+            install_if.insert(*id, names(universe.install_if(*id)));
         }
         Self {
             search,
@@ -80,7 +77,7 @@ impl<'a, 's, 'u> Order<'a, 's, 'u> {
         self.remove_unneeded();
         for at in 0..self.search.world.len() {
             if let Some(wanted) = self.search.world.get(at).copied() {
-                if wanted.dependency.conflict {
+                if wanted.conflict {
                     self.remove_named(wanted.name);
                 } else {
                     self.enter(wanted.name);
@@ -97,9 +94,9 @@ impl<'a, 's, 'u> Order<'a, 's, 'u> {
         }
         let mut stays = Vec::new();
         for id in &self.installed {
-            let package = &universe.packages[id.index()];
+            let package = universe.package(*id);
             if self.search.chosen(package.name) == Some(*id)
-                && let Some(position) = package.installed
+                && let Some(position) = package.installed()
             {
                 stays.push(Source::Installed(position));
             }
@@ -122,7 +119,7 @@ impl<'a, 's, 'u> Order<'a, 's, 'u> {
         };
         if !std::mem::replace(&mut self.search.packages[package].in_changes, true) {
             // Who stands for a name that several share does not matter once one of them is there.
-            for (given, _) in &self.search.package(package).provides {
+            for (given, _) in self.search.provides(package) {
                 self.search.names[*given].in_changes = true;
             }
             self.stack.push(Frame {
@@ -138,7 +135,7 @@ impl<'a, 's, 'u> Order<'a, 's, 'u> {
     fn walk(&mut self) {
         while let Some(frame) = self.stack.last_mut() {
             let package = frame.package;
-            let depends = &self.search.packages[package].depends;
+            let depends = self.search.depends(package);
             if let Some(wanted) = depends.get(frame.dependency) {
                 frame.dependency += 1;
                 // A conflict with one version lets another come first, as a dependency would.
@@ -153,7 +150,11 @@ impl<'a, 's, 'u> Order<'a, 's, 'u> {
             let described = self.search.package(package);
             let given = match frame.given {
                 0 => Some(described.name),
-                at => described.provides.get(at - 1).map(|given| given.0),
+                at => self
+                    .search
+                    .provides(package)
+                    .get(at - 1)
+                    .map(|given| given.0),
             };
             let Some(given) = given else {
                 self.stack.pop();
@@ -178,9 +179,9 @@ impl<'a, 's, 'u> Order<'a, 's, 'u> {
         let Some(package) = self.search.chosen(name) else {
             return false;
         };
-        let conditions = &self.search.packages[package].install_if;
+        let conditions = self.search.install_if(package);
         conditions.iter().all(|condition| {
-            self.search.is_met_by_choice(condition)
+            self.search.is_met_by_choice(*condition)
                 && self
                     .search
                     .chosen(condition.name)
@@ -192,7 +193,9 @@ impl<'a, 's, 'u> Order<'a, 's, 'u> {
         let package = self.search.package(id);
         let universe = self.search.universe;
         let tag = self.search.tag_of(id);
-        let source = package.installed.map_or(package.source, Source::Installed);
+        let source = package
+            .installed()
+            .map_or(package.source(), Source::Installed);
         self.walked.push(source);
         let old = self
             .search
@@ -200,24 +203,25 @@ impl<'a, 's, 'u> Order<'a, 's, 'u> {
             .iter()
             .map(|provider| provider.package)
             .find(|other| {
-                let other = &universe.packages[other.index()];
+                let other = universe.package(*other);
                 other.name == package.name && other.installed.is_some()
             });
         let (kind, installed) = match old {
             None => (ChangeKind::Install, None),
             Some(old) if old == id => {
-                let old_tag = package.stanza.repository_tag();
+                let stanza = universe.stanza(id);
+                let old_tag = stanza.and_then(|stanza| stanza.repository_tag());
                 let new_tag = tag.and_then(|tag| self.search.tags().get(tag).copied());
                 if old_tag == new_tag {
                     return;
                 }
-                (ChangeKind::Retag, package.installed)
+                (ChangeKind::Retag, package.installed())
             }
-            Some(old) => {
-                let old = &universe.packages[old.index()];
+            Some(old_id) => {
+                let old = universe.package(old_id);
                 let ordering = compare(
-                    package.stanza.version(),
-                    old.stanza.version(),
+                    universe.version(id),
+                    universe.version(old_id),
                     universe.dialect,
                 );
                 let kind = match ordering {
@@ -225,12 +229,12 @@ impl<'a, 's, 'u> Order<'a, 's, 'u> {
                     Ordering::Less => ChangeKind::Downgrade,
                     Ordering::Equal => ChangeKind::Replace,
                 };
-                (kind, old.installed)
+                (kind, old.installed())
             }
         };
         self.changes.push(Change {
             kind,
-            package: Some(package.source).filter(|_| kind != ChangeKind::Retag),
+            package: Some(package.source()).filter(|_| kind != ChangeKind::Retag),
             installed,
             tag,
         });

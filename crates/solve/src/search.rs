@@ -7,15 +7,18 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};
 
-use prebake_apk::dependency::Dependency;
+use prebake_apk::index::TextAt;
 
 use crate::request::Request;
-use crate::state::{Choice, NameState, PackageState, QueueKey, Table, Wanted};
-use crate::universe::{NameId, PackageId, Provider, Universe, table_order};
+use crate::state::{Choice, NameState, PackageState, QueueKey, Table};
+use crate::universe::{NameId, Package, PackageId, Provider, Universe, Wanted};
 
 mod choose;
 mod discover;
 mod reconsider;
+mod reverse;
+
+use reverse::ReverseDepends;
 
 /// The search took more steps than it was allowed.
 #[derive(Clone, Copy, Debug)]
@@ -23,9 +26,12 @@ pub(crate) struct TooMuchWork;
 
 pub(crate) struct Search<'a, 'u> {
     pub(crate) universe: &'u Universe<'a>,
-    pub(crate) names: Table<NameState<'a>>,
-    pub(crate) packages: Table<PackageState<'a>>,
-    pub(crate) world: Vec<Wanted<'a>>,
+    pub(crate) names: Table<NameState>,
+    pub(crate) packages: Table<PackageState>,
+    pub(crate) world: &'u [Wanted],
+    reverse: ReverseDepends,
+    /// For a list that is needed often and never long.
+    woken: Vec<NameId>,
     /// The tag of each pin bit above bit 0.
     tags: Vec<&'a str>,
     /// The repositories that each pin opens.
@@ -64,22 +70,13 @@ impl<'a, 'u> Search<'a, 'u> {
                 *repositories |= 1 << position;
             }
         }
-        let mut world: Vec<_> = request
-            .world
-            .iter()
-            .filter_map(|dependency| {
-                Some(Wanted {
-                    name: universe.find(dependency.name)?,
-                    dependency: *dependency,
-                })
-            })
-            .collect();
-        crate::world::sort_by_name(&mut world, |wanted| wanted.dependency);
         Self {
             universe,
-            names: Table(vec![NameState::default(); universe.names.len()]),
+            names: Table(vec![NameState::default(); universe.names().count()]),
             packages: Table(vec![PackageState::default(); universe.packages.len()]),
-            world,
+            world: &universe.world,
+            reverse: ReverseDepends::default(),
+            woken: Vec::new(),
             tags,
             pin_repositories,
             upgrade: request.upgrade,
@@ -94,16 +91,12 @@ impl<'a, 'u> Search<'a, 'u> {
 
     /// Decides every name that the world leads to.
     pub(crate) fn run(&mut self) -> Result<(), TooMuchWork> {
-        for at in 0..self.world.len() {
-            if let Some(wanted) = self.world.get(at).copied() {
-                self.discover(wanted.name)?;
-            }
+        for wanted in self.world {
+            self.discover(wanted.name)?;
         }
-        self.sort_reverse_depends();
-        for at in 0..self.world.len() {
-            if let Some(wanted) = self.world.get(at).copied() {
-                self.constrain(None, wanted)?;
-            }
+        self.reverse = self.find_reverse_depends();
+        for wanted in self.world {
+            self.constrain(None, *wanted)?;
         }
         loop {
             while let Some(name) = self.dirty.pop_front() {
@@ -150,30 +143,15 @@ impl<'a, 'u> Search<'a, 'u> {
 
     /// Returns a name's text.
     pub(crate) fn text(&self, name: NameId) -> &'a str {
-        self.universe
-            .names
-            .get(name.index())
-            .map_or("", |name| name.text)
+        self.universe.text(name)
     }
 
     /// Returns every name that something provides.
     pub(crate) fn provided_names(&self) -> impl Iterator<Item = &'a str> {
-        let names = self.universe.names.iter();
+        let names = self.universe.names();
         names
-            .filter(|name| !name.providers.is_empty())
-            .map(|name| name.text)
-    }
-
-    /// Puts the names that depend on one into apk's order.
-    fn sort_reverse_depends(&mut self) {
-        let universe = self.universe;
-        for state in &mut self.names.0 {
-            state.reverse_depends.sort_unstable();
-            state.reverse_depends.dedup();
-            state
-                .reverse_depends
-                .sort_by_cached_key(|id| table_order(&universe.names, *id));
-        }
+            .filter(|name| !self.providers(*name).is_empty())
+            .map(|name| self.text(name))
     }
 
     /// Counts one step of work.
@@ -182,37 +160,50 @@ impl<'a, 'u> Search<'a, 'u> {
         Ok(())
     }
 
-    pub(crate) fn providers(&self, name: NameId) -> &'u [Provider<'a>] {
-        let universe = self.universe;
-        universe
-            .names
-            .get(name.index())
-            .map_or(&[], |name| &name.providers)
+    pub(crate) fn providers(&self, name: NameId) -> &'u [Provider] {
+        self.universe.providers(name)
     }
 
     pub(crate) fn install_if_of(&self, name: NameId) -> &'u [NameId] {
-        let universe = self.universe;
-        universe
-            .names
-            .get(name.index())
-            .map_or(&[], |name| &name.install_if_of)
+        self.universe.install_if_of(name)
     }
 
-    pub(crate) fn package(&self, id: PackageId) -> &'u crate::universe::Package<'a> {
-        &self.universe.packages[id.index()]
+    pub(crate) fn package(&self, id: PackageId) -> &'u Package {
+        self.universe.package(id)
+    }
+
+    pub(crate) fn provides(&self, id: PackageId) -> &'u [(NameId, Option<TextAt>)] {
+        self.universe.provides(id)
+    }
+
+    /// Returns what a package depends on and forbids, if anything leads to it.
+    pub(crate) fn depends(&self, id: PackageId) -> &'u [Wanted] {
+        if self.packages[id].discovered {
+            self.universe.depends(id)
+        } else {
+            &[]
+        }
+    }
+
+    /// Returns what lets a package be installed by itself, if anything leads to it.
+    pub(crate) fn install_if(&self, id: PackageId) -> &'u [Wanted] {
+        if self.packages[id].discovered {
+            self.universe.install_if(id)
+        } else {
+            &[]
+        }
     }
 
     /// Says whether a provider gives what a dependency asks for.
-    pub(crate) fn satisfies(&self, dependency: &Dependency<'a>, provider: Provider<'a>) -> bool {
-        let identity = self.package(provider.package).stanza.identity();
-        dependency.is_satisfied_by(provider.version, &identity, self.universe.dialect)
+    pub(crate) fn satisfies(&self, wanted: Wanted, provider: Provider) -> bool {
+        self.universe.satisfies(wanted, provider)
     }
 
     /// Says whether what was decided on a name is what a dependency asks for.
-    pub(crate) fn is_met_by_choice(&self, wanted: &Wanted<'a>) -> bool {
+    pub(crate) fn is_met_by_choice(&self, wanted: Wanted) -> bool {
         match self.names[wanted.name].choice.provider() {
-            Some(provider) => self.satisfies(&wanted.dependency, provider),
-            None => wanted.dependency.conflict,
+            Some(provider) => self.satisfies(wanted, provider),
+            None => wanted.conflict,
         }
     }
 
@@ -220,22 +211,23 @@ impl<'a, 'u> Search<'a, 'u> {
     fn constrain(
         &mut self,
         requirer: Option<PackageId>,
-        wanted: Wanted<'a>,
+        wanted: Wanted,
     ) -> Result<(), TooMuchWork> {
-        let Wanted { name, dependency } = wanted;
-        if !dependency.conflict {
+        let Wanted { name, conflict, .. } = wanted;
+        if !conflict {
             self.names[name].requirers += 1;
             self.names[name].is_asked_for = true;
             self.became_required(name);
         }
-        if !self.names[name].choice.is_open() && !self.is_met_by_choice(&wanted) {
+        if !self.names[name].choice.is_open() && !self.is_met_by_choice(wanted) {
             self.failed = true;
         }
         for provider in self.providers(name) {
             self.step()?;
-            if self.satisfies(&dependency, *provider) {
-                if !dependency.conflict {
-                    self.inherit_pins(provider.package, requirer, dependency.tag);
+            if self.satisfies(wanted, *provider) {
+                if !conflict {
+                    let tag = self.universe.dependency(wanted).tag;
+                    self.inherit_pins(provider.package, requirer, tag);
                 }
             } else {
                 self.packages[provider.package].conflicts += 1;
@@ -253,11 +245,11 @@ impl<'a, 'u> Search<'a, 'u> {
         self.packages[package].selectable = false;
         let described = self.package(package);
         self.wake_reverse_depends(described.name);
-        for (name, _) in &described.provides {
+        for (name, _) in self.provides(package) {
             self.wake_reverse_depends(*name);
         }
         self.wake_triggered(described.name);
-        for (name, _) in &described.provides {
+        for (name, _) in self.provides(package) {
             self.wake_triggered(*name);
         }
     }
@@ -269,17 +261,27 @@ impl<'a, 'u> Search<'a, 'u> {
         self.wake_triggered(name);
     }
 
-    /// Has every name reconsidered whose providers depend on this one.
+    /// Has every name reconsidered whose providers depend on this one, in apk's order.
     fn wake_reverse_depends(&mut self, name: NameId) {
-        for at in 0..self.names[name].reverse_depends.len() {
-            let Some(reverse) = self.names[name].reverse_depends.get(at).copied() else {
-                break;
-            };
-            if self.names[reverse].discovered {
-                self.names[reverse].reevaluate_dependencies = true;
-                self.queue_dirty(reverse);
-            }
+        let mut woken = std::mem::take(&mut self.woken);
+        woken.extend(
+            self.reverse_depends(name)
+                .filter(|reverse| self.names[*reverse].discovered),
+        );
+        // Of those that it makes no difference to there are many, and their order does not matter.
+        woken.retain(|reverse| {
+            let state = &mut self.names[*reverse];
+            state.reevaluate_dependencies = true;
+            state.may_be_dirty()
+        });
+        let universe = self.universe;
+        woken.sort_unstable();
+        woken.dedup();
+        woken.sort_by_cached_key(|reverse| universe.table_order(*reverse));
+        for reverse in woken.drain(..) {
+            self.queue_dirty(reverse);
         }
+        self.woken = woken;
     }
 
     /// Has every name reconsidered whose providers have this one in their `install_if`.
@@ -295,8 +297,7 @@ impl<'a, 'u> Search<'a, 'u> {
 
     fn queue_dirty(&mut self, name: NameId) {
         let state = &mut self.names[name];
-        let matters = state.requirers > 0 || state.reevaluate_triggers;
-        if !state.is_dirty && state.choice.is_open() && matters {
+        if state.may_be_dirty() {
             state.is_dirty = true;
             self.dirty.push_back(name);
         }
@@ -374,7 +375,8 @@ impl<'a, 'u> Search<'a, 'u> {
         // What is installed counts as being in the repositories that it once came from.
         let repositories = match described.installed {
             Some(_) => {
-                let tag = described.stanza.repository_tag();
+                let stanza = self.universe.stanza(package);
+                let tag = stanza.and_then(|stanza| stanza.repository_tag());
                 described.repositories | self.pin(tag).map_or(0, |pin| open(1 << pin))
             }
             None => described.repositories,
@@ -389,7 +391,7 @@ impl<'a, 'u> Search<'a, 'u> {
         state.pin_allowed = allowed;
     }
 
-    fn decide(&mut self, name: NameId, choice: Choice<'a>) {
+    fn decide(&mut self, name: NameId, choice: Choice) {
         self.names[name].choice = choice;
         self.queue_open(name);
     }

@@ -1,34 +1,25 @@
 //! What the search knows of each name and each package so far.
 
-use prebake_apk::dependency::Dependency;
-
 use crate::universe::{NameId, PackageId, Provider};
-
-/// A dependency with its name looked up.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Wanted<'a> {
-    pub(crate) name: NameId,
-    pub(crate) dependency: Dependency<'a>,
-}
 
 /// What became of a name.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) enum Choice<'a> {
+pub(crate) enum Choice {
     /// Not decided.
     #[default]
     Open,
     /// Decided: nothing gives it.
     Nobody,
     /// Decided: this gives it.
-    Provider(Provider<'a>),
+    Provider(Provider),
 }
 
-impl<'a> Choice<'a> {
+impl Choice {
     pub(crate) fn is_open(&self) -> bool {
         *self == Self::Open
     }
 
-    pub(crate) fn provider(self) -> Option<Provider<'a>> {
+    pub(crate) fn provider(self) -> Option<Provider> {
         match self {
             Self::Provider(provider) => Some(provider),
             Self::Open | Self::Nobody => None,
@@ -79,14 +70,14 @@ pub(crate) enum GivenBy {
 pub(crate) type QueueKey = (u8, GivenBy, std::cmp::Reverse<u32>);
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct NameState<'a> {
+pub(crate) struct NameState {
     /// Whether anything that could be chosen has to do with it.
     pub(crate) discovered: bool,
     /// Its place in the order of discovery: higher ones are nearer to the world and are decided first.
     pub(crate) order: u32,
     /// Whose packages give it.
     pub(crate) given_by: GivenBy,
-    pub(crate) choice: Choice<'a>,
+    pub(crate) choice: Choice,
     /// How many chosen packages and world entries ask for it.
     pub(crate) requirers: u32,
     /// Whether a chosen package or a world entry asks for it; otherwise all that is known is that
@@ -97,8 +88,6 @@ pub(crate) struct NameState<'a> {
     pub(crate) is_first_in_common: bool,
     /// Whether no name that is asked for and undecided has a provider that depends on it.
     pub(crate) is_settled: bool,
-    /// The names whose providers depend on it.
-    pub(crate) reverse_depends: Vec<NameId>,
     /// Whether a provider's `install_if` could still come true.
     pub(crate) may_be_triggered: bool,
     /// Whether a provider's `install_if` came true.
@@ -120,11 +109,17 @@ pub(crate) struct NameState<'a> {
     pub(crate) in_changes: bool,
 }
 
+impl NameState {
+    /// Says whether it belongs among the names to reconsider and is not there yet.
+    pub(crate) fn may_be_dirty(&self) -> bool {
+        let matters = self.requirers > 0 || self.reevaluate_triggers;
+        !self.is_dirty && self.choice.is_open() && matters
+    }
+}
+
 #[derive(Clone, Debug, Default)]
-pub(crate) struct PackageState<'a> {
+pub(crate) struct PackageState {
     pub(crate) discovered: bool,
-    pub(crate) depends: Vec<Wanted<'a>>,
-    pub(crate) install_if: Vec<Wanted<'a>>,
     /// How many constraints speak against it.
     pub(crate) conflicts: u32,
     pub(crate) selectable: bool,

@@ -17,6 +17,9 @@ pub enum SolveError {
     /// The request has more than [`MAX_REPOSITORIES`](crate::MAX_REPOSITORIES) repositories.
     #[error("there are {0} repositories, more than {max}", max = crate::MAX_REPOSITORIES)]
     TooManyRepositories(usize),
+    /// An index was read from a parsed form that was made for another dialect than the request's.
+    #[error("an index was read from a parsed form of another dialect")]
+    OtherDialect,
     /// The search was given up after its bound on work, some hundred times that of a real world.
     #[error("the search was given up after {0} steps")]
     TooMuchWork(u64),

@@ -30,10 +30,8 @@ pub(crate) fn sort_by_name<'a, T>(items: &mut [T], dependency: impl Fn(&T) -> De
 
 /// Orders names without regard to ASCII case, then with it.
 pub(crate) fn compare_names(left: &str, right: &str) -> Ordering {
-    let lower = |name: &str| {
-        name.bytes()
-            .map(|byte| byte.to_ascii_lowercase())
-            .collect::<Vec<_>>()
-    };
-    lower(left).cmp(&lower(right)).then_with(|| left.cmp(right))
+    fn lower(name: &str) -> impl Iterator<Item = u8> {
+        name.bytes().map(|byte| byte.to_ascii_lowercase())
+    }
+    lower(left).cmp(lower(right)).then_with(|| left.cmp(right))
 }

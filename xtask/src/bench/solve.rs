@@ -1,7 +1,9 @@
 //! From compressed indexes on disk to a solution, over all of v3.19: ours against the real apk.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread::ScopedJoinHandle;
 
 use prebake_apk::dependency::Dependency;
 use prebake_apk::digest::Sha256;
@@ -11,6 +13,7 @@ use prebake_apk::signature::open_signed_index;
 use prebake_apk::version::Dialect;
 use prebake_solve::{Repository, Request, solve, world};
 use prebake_testkit::shared::shared;
+use sha2::Digest as _;
 use tempfile::TempDir;
 
 use super::{instructions, interleave, milliseconds, say};
@@ -79,16 +82,20 @@ pub(super) fn bench() -> Result<(), String> {
     Ok(())
 }
 
-/// Writes the parsed form of each index, as a first run leaves it in the cache.
+/// Writes the parsed form of each index, as a first run leaves it in the cache, and beside it the
+/// hash of the index.
 fn prepare(mirror: &Path, root: &Path) -> Result<(), String> {
     let keys = keys(&root.join("etc/apk/keys"))?;
     for name in REPOSITORIES {
         let bytes = fs_err::read(compressed(mirror, name)).map_err(|error| error.to_string())?;
         let signed = open_signed_index(&bytes, &keys).map_err(|error| error.to_string())?;
-        let origin = Origin::of(&signed, Sha256::of(&bytes));
+        let sha256 = Sha256::of(&bytes);
+        let origin = Origin::of(&signed, sha256);
         let index = Index::parse(signed.index_text).map_err(|error| error.to_string())?;
-        let parsed = index.to_parsed(&origin, Dialect::V2);
+        let parsed = index.to_parsed(&origin, Dialect::V2).ok_or("it is one")?;
         fs_err::write(root.join(name), parsed).map_err(|error| error.to_string())?;
+        let path = root.join(format!("{name}.sha256"));
+        fs_err::write(path, sha256.to_string()).map_err(|error| error.to_string())?;
     }
     Ok(())
 }
@@ -103,24 +110,98 @@ pub(super) fn child(arguments: &[String]) -> Result<(), String> {
         return Err("a lane and two folders are wanted".to_owned());
     };
     let (mirror, root) = (PathBuf::from(mirror), PathBuf::from(root));
-    let open = match lane.as_str() {
-        "prepare" => return prepare(&mirror, &root),
-        "warm" => open_warm,
-        _ => open_cold,
-    };
     let keys = keys(&root.join("etc/apk/keys"))?;
-    let indexes: Vec<Result<Index, String>> = std::thread::scope(|scope| {
-        let threads = REPOSITORIES.map(|name| {
-            let (path, parsed, keys) = (compressed(&mirror, name), root.join(name), &keys);
-            scope.spawn(move || open(&path, &parsed, keys))
-        });
-        let failed = |_| Err("a thread failed".to_owned());
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(failed))
-            .collect()
+    match lane.as_str() {
+        "prepare" => prepare(&mirror, &root),
+        "warm" => warm(&mirror, &root, &keys),
+        _ => cold(&mirror, &root, &keys),
+    }
+}
+
+/// Solves over indexes as they came.
+fn cold(mirror: &Path, root: &Path, keys: &Keyring) -> Result<(), String> {
+    let indexes = std::thread::scope(|scope| {
+        let open = |name| {
+            let bytes =
+                fs_err::read(compressed(mirror, name)).map_err(|error| error.to_string())?;
+            let signed = open_signed_index(&bytes, keys).map_err(|error| error.to_string())?;
+            let index = Index::parse(signed.index_text).map_err(|error| error.to_string())?;
+            let _ = index.directory(Dialect::V2);
+            Ok(index)
+        };
+        let threads = REPOSITORIES.map(|name| scope.spawn(move || open(name)));
+        threads.map(joined)
     });
-    let indexes = indexes.into_iter().collect::<Result<Vec<_>, _>>()?;
+    solution(&all(indexes)?, root)
+}
+
+/// Solves over indexes that were read before: over their parsed forms, which are kept by the
+/// indexes' hashes. Whether the indexes have these hashes is found out beside it, and without that
+/// there is no solution.
+fn warm(mirror: &Path, root: &Path, keys: &Keyring) -> Result<(), String> {
+    std::thread::scope(|scope| {
+        let read = |name| read_parsed(root, name, keys);
+        let threads = REPOSITORIES.map(|name| scope.spawn(move || read(name)));
+        let read = all(threads.map(joined))?;
+        let origins = read.iter().map(|(_, origin)| origin.sha256);
+        let hashes: Vec<_> = origins
+            .zip(REPOSITORIES)
+            .map(|(sha256, name)| scope.spawn(move || check(&compressed(mirror, name), sha256)))
+            .collect();
+        let indexes: Vec<_> = read.into_iter().map(|(index, _)| index).collect();
+        let solved = solution(&indexes, root);
+        for hash in hashes {
+            joined(hash)?;
+        }
+        solved
+    })
+}
+
+fn joined<T>(thread: ScopedJoinHandle<'_, Result<T, String>>) -> Result<T, String> {
+    let failed = |_| Err("a thread failed".to_owned());
+    thread.join().unwrap_or_else(failed)
+}
+
+fn all<T>(results: [Result<T, String>; REPOSITORIES.len()]) -> Result<Vec<T>, String> {
+    results.into_iter().collect()
+}
+
+/// Reads the parsed form of the index that has the hash which the cache knows it by, and asks
+/// whether the key that signed it is trusted.
+fn read_parsed(root: &Path, name: &str, keys: &Keyring) -> Result<(Index, Origin), String> {
+    let sha256 = fs_err::read_to_string(root.join(format!("{name}.sha256")));
+    let sha256 = sha256.map_err(|error| error.to_string())?;
+    let sha256 = sha256.parse().map_err(|_| "no hash".to_owned())?;
+    let parsed = fs_err::read(root.join(name)).map_err(|error| error.to_string())?;
+    let read = Index::from_parsed(parsed, sha256, Dialect::V2);
+    let (index, origin) = read.ok_or("the parsed form is no good")?;
+    if origin.is_trusted(keys) {
+        Ok((index, origin))
+    } else {
+        Err("the index is not trusted".to_owned())
+    }
+}
+
+/// Makes sure that a file has a hash.
+fn check(path: &Path, sha256: Sha256) -> Result<(), String> {
+    let mut file = fs_err::File::open(path).map_err(|error| error.to_string())?;
+    let mut hasher = sha2::Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer).map_err(|error| error.to_string())? {
+            0 => break,
+            read => hasher.update(buffer.get(..read).unwrap_or_default()),
+        }
+    }
+    if Sha256::new(hasher.finalize().into()) == sha256 {
+        Ok(())
+    } else {
+        Err(format!("{} has another hash", path.display()))
+    }
+}
+
+/// Solves, and says how much there is to do.
+fn solution(indexes: &[Index], root: &Path) -> Result<(), String> {
     let text = |path: &str| fs_err::read(root.join(path)).map_err(|error| error.to_string());
     let installed = text("lib/apk/db/installed")?;
     let installed = Index::parse(installed).map_err(|error| error.to_string())?;
@@ -149,35 +230,6 @@ pub(super) fn child(arguments: &[String]) -> Result<(), String> {
     let solution = solution.map_err(|error| error.to_string())?;
     say(&format!("{} changes", solution.changes.len()));
     Ok(())
-}
-
-/// Opens an index as it came.
-fn open_cold(path: &Path, _: &Path, keys: &Keyring) -> Result<Index, String> {
-    let bytes = fs_err::read(path).map_err(|error| error.to_string())?;
-    let signed = open_signed_index(&bytes, keys).map_err(|error| error.to_string())?;
-    let index = Index::parse(signed.index_text).map_err(|error| error.to_string())?;
-    index.directory(Dialect::V2);
-    Ok(index)
-}
-
-/// Opens an index that was read before: hashes it, reads its parsed form, and asks whether the key
-/// that signed it is trusted.
-fn open_warm(path: &Path, parsed: &Path, keys: &Keyring) -> Result<Index, String> {
-    let (sha256, parsed) = std::thread::scope(|scope| {
-        let parsed = scope.spawn(|| fs_err::read(parsed));
-        let sha256 = fs_err::read(path).map(|bytes| Sha256::of(&bytes));
-        let failed = |_| Err(std::io::Error::other("a thread failed"));
-        (sha256, parsed.join().unwrap_or_else(failed))
-    });
-    let sha256 = sha256.map_err(|error| error.to_string())?;
-    let parsed = parsed.map_err(|error| error.to_string())?;
-    let (index, origin) =
-        Index::from_parsed(parsed, sha256, Dialect::V2).ok_or("the parsed form is no good")?;
-    if origin.is_trusted(keys) {
-        Ok(index)
-    } else {
-        Err("the index is not trusted".to_owned())
-    }
 }
 
 fn keys(folder: &Path) -> Result<Keyring, String> {

@@ -2,140 +2,183 @@
 //!
 //! A solver asks for names, and an index is ordered by packages. The directory turns it round: of
 //! each name that a package has, provides or waits for, the packages that give it and the packages
-//! that it may bring. It is four flat tables of numbers that point into the text.
+//! that it may bring. And it leads on from there: of each package the names that it refers to, by
+//! their positions, so that who follows them need not look any name up.
 
-use super::{Range, Record};
-use crate::dependency::{self, Operator};
-use crate::version::Dialect;
-
-/// The tables of one dialect.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tables {
-    /// Of each hash's first bits, where its names begin in `names`; and the end of all.
-    pub(super) buckets: Vec<u32>,
-    /// The names, ordered by hash and then by text.
-    pub(super) names: Vec<Entry>,
-    /// Who gives each name, in the order of the names and then of the text.
-    pub(super) givers: Vec<Given>,
-    /// The packages that have each name in their `install_if`, in the same order.
-    pub(super) waiting: Vec<u32>,
-}
-
-/// A name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) text: Range,
-    pub(super) hash: u32,
-    /// How many mentions of names stand before its first.
-    pub(super) rank: u32,
-    /// Where its givers end; they begin where those of the name before it end.
-    pub(super) givers: u32,
-    /// Where those that wait for it end.
-    pub(super) waiting: u32,
-}
-
-/// A package under one of its names.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Given {
-    /// The package, times two, and one more where the name is its own.
-    pub(super) package: u32,
-    /// The version; empty at 0 for none.
-    pub(super) version: Range,
-}
-
-/// A name where it stands in the text.
-struct Mention {
-    text: Range,
-    hash: u32,
-    package: u32,
-    version: Range,
-    kind: Kind,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Own,
-    Provided,
-    Awaited,
-}
+use super::parsed;
+use super::tables::{self, Entry, GIVER, TextAt, View, Word, words};
+use super::{Record, slice};
+use crate::dependency::{self, Dependencies, Dependency};
+use crate::version::{Dialect, is_valid};
 
 /// Who gives which name in an index; made by [`Index::directory`](super::Index::directory).
 #[derive(Clone, Copy, Debug)]
 pub struct Directory<'a> {
-    text: &'a str,
-    tables: &'a Tables,
+    tables: View<'a>,
+    packages: Packages<'a>,
+    /// How many of the names are more than depended on.
+    known: usize,
+}
+
+/// What says what a package refers to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Packages<'a> {
+    /// The text of the index.
+    Text {
+        text: &'a str,
+        records: &'a [Record],
+        dialect: Dialect,
+    },
+    /// Its parsed form.
+    Parsed(parsed::Packages<'a>),
 }
 
 /// A name of a [`Directory`].
 #[derive(Clone, Copy, Debug)]
 pub struct Named<'a> {
-    directory: Directory<'a>,
-    position: usize,
+    pool: &'a [u8],
     entry: Entry,
+    givers: &'a [[u8; GIVER]],
+    waiting: &'a [Word],
 }
 
 /// A package under one of its names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Giver<'a> {
+pub struct Giver {
     /// The package's position in the index.
     pub package: usize,
     /// Whether the name is its own (`P:`) and not one that it provides.
     pub own: bool,
-    /// The version that it has under the name; `None` where a `provides` gives none.
-    pub version: Option<&'a str>,
+    /// The version that it has under the name, for [`Directory::text`]; `None` where a `provides`
+    /// gives none.
+    pub version: Option<TextAt>,
+}
+
+/// A package of a [`Directory`], and what it refers to.
+#[derive(Clone, Copy, Debug)]
+pub struct Referring<'a> {
+    directory: Directory<'a>,
+    position: usize,
+}
+
+/// A dependency of a package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link<'a> {
+    /// On the name at this position, whatever its version.
+    Plain(usize),
+    /// On something with more to it, or that the directory may not have.
+    Written {
+        /// The position of its name, if the directory has it.
+        name: Option<usize>,
+        /// The dependency.
+        dependency: Dependency<'a>,
+    },
+    /// On something with more to it, which [`Directory::dependency`] reads.
+    Kept {
+        /// The position of its name.
+        name: usize,
+        /// Whether it forbids what it names.
+        conflict: bool,
+        /// Where it is kept.
+        at: TextAt,
+    },
+}
+
+/// Iterates over dependencies.
+enum Links<'a> {
+    Text(Directory<'a>, Dependencies<'a>),
+    Parsed(parsed::Links<'a>),
+}
+
+/// Iterates over what a package provides.
+enum Provides<'a> {
+    Text(Referring<'a>, Dependencies<'a>),
+    Parsed(parsed::Provides<'a>),
 }
 
 impl<'a> Directory<'a> {
-    pub(super) fn new(text: &'a str, tables: &'a Tables) -> Self {
-        Self { text, tables }
+    pub(super) fn new(tables: View<'a>, packages: Packages<'a>, known: usize) -> Self {
+        Self {
+            tables,
+            packages,
+            known,
+        }
     }
 
-    pub(super) fn tables(&self) -> &'a Tables {
-        self.tables
-    }
-
-    /// Returns the number of names.
+    /// Returns the number of names that some package has, provides or has in its `install_if`.
     pub fn len(&self) -> usize {
-        self.tables.names.len()
+        self.known
     }
 
-    /// Says whether there is no name.
+    /// Says whether there is no such name.
     pub fn is_empty(&self) -> bool {
-        self.tables.names.is_empty()
+        self.known == 0
+    }
+
+    /// Returns the number of positions that names have. Those from [`Directory::len`] on are of
+    /// names that are depended on and no more.
+    pub fn positions(&self) -> usize {
+        self.tables.names.len()
     }
 
     /// Returns the position of a name that some package has, provides or has in its `install_if`.
     pub fn find(&self, name: &str) -> Option<usize> {
-        let hash = hash(name.as_bytes());
-        let buckets = self.tables.buckets.len().checked_sub(1)?;
-        let bucket = bucket(hash, buckets);
-        let start = *self.tables.buckets.get(bucket)? as usize;
-        let end = *self.tables.buckets.get(bucket + 1)? as usize;
-        let found = self
-            .tables
-            .names
-            .get(start..end)?
-            .binary_search_by(|entry| {
-                let text = || slice(self.text, entry.text).cmp(name);
-                entry.hash.cmp(&hash).then_with(text)
-            });
-        Some(start + found.ok()?)
+        self.tables.find(tables::hash(name.as_bytes()), || name)
+    }
+
+    /// Returns the position of a name of another directory, or of this one that is only depended on
+    /// there, if [`Directory::find`] finds it.
+    pub fn find_same(&self, named: &Named<'_>) -> Option<usize> {
+        self.tables.find(named.hash(), || named.text())
+    }
+
+    /// Returns the text that begins at a place which this directory named.
+    pub fn text(&self, at: TextAt) -> &'a str {
+        self.tables.text(at.word())
     }
 
     /// Returns the name at a position; positions have an order that means nothing.
     pub fn get(&self, position: usize) -> Option<Named<'a>> {
+        let tables = &self.tables;
+        let entry = tables.entry(position)?;
+        let before = position.checked_sub(1);
+        let before = before.and_then(|before| tables.entry(before));
+        let before = before.unwrap_or_default();
+        let givers = before.givers as usize..entry.givers as usize;
+        let waiting = before.waiting as usize..entry.waiting as usize;
         Some(Named {
+            pool: tables.pool,
+            entry,
+            givers: tables.givers.get(givers).unwrap_or_default(),
+            waiting: tables.waiting.get(waiting).unwrap_or_default(),
+        })
+    }
+
+    /// Reads a dependency that a [`Link::Kept`] says the place of.
+    pub fn dependency(&self, at: TextAt) -> Option<Dependency<'a>> {
+        match self.packages {
+            Packages::Text { .. } => None,
+            Packages::Parsed(packages) => packages.dependency(self.text(at)),
+        }
+    }
+
+    /// Returns a package with what it refers to, by its position in the index.
+    pub fn package(&self, position: usize) -> Referring<'a> {
+        Referring {
             directory: *self,
             position,
-            entry: *self.tables.names.get(position)?,
-        })
+        }
     }
 }
 
 impl<'a> Named<'a> {
     /// Returns the name.
     pub fn text(&self) -> &'a str {
-        slice(self.directory.text, self.entry.text)
+        tables::line(self.pool, self.entry.text)
+    }
+
+    fn hash(&self) -> u32 {
+        self.entry.hash
     }
 
     /// Returns a number by which names are in the order in which the index first has them.
@@ -143,176 +186,163 @@ impl<'a> Named<'a> {
         self.entry.rank
     }
 
-    fn before(&self) -> Entry {
-        let before = self.position.checked_sub(1);
-        let before = before.and_then(|before| self.directory.tables.names.get(before));
-        before.copied().unwrap_or_default()
+    /// Returns who gives it, in the order of the index.
+    pub fn givers(&self) -> impl ExactSizeIterator<Item = Giver> + use<'a> {
+        self.givers.iter().map(|giver| {
+            let [package, version] = words(giver);
+            Giver {
+                package: package as usize / 2,
+                own: package % 2 == 1,
+                version: TextAt::new(version),
+            }
+        })
     }
 
-    /// Returns who gives it, in the order of the index.
-    pub fn givers(&self) -> impl Iterator<Item = Giver<'a>> + use<'a> {
-        let text = self.directory.text;
-        let range = self.before().givers as usize..self.entry.givers as usize;
-        let givers = self.directory.tables.givers.get(range);
-        givers.into_iter().flatten().map(move |given| Giver {
-            package: given.package as usize / 2,
-            own: given.package % 2 == 1,
-            version: (given.version.end != 0).then(|| slice(text, given.version)),
-        })
+    /// Returns where a version begins in the pool that a package has under this name.
+    pub(super) fn version_at(&self, package: usize, version: &str) -> Option<TextAt> {
+        let package_of = |giver: &[u8; GIVER]| words::<2, GIVER>(giver)[0] as usize / 2;
+        let from = self
+            .givers
+            .partition_point(|giver| package_of(giver) < package);
+        let givers = self.givers.iter().skip(from);
+        givers
+            .take_while(|giver| package_of(giver) == package)
+            .filter_map(|giver| TextAt::new(words::<2, GIVER>(giver)[1]))
+            .find(|at| tables::line(self.pool, at.word()) == version)
     }
 
     /// Returns the positions of the packages that have it in their `install_if`, in the order of
     /// the index.
-    pub fn waiting(&self) -> impl Iterator<Item = usize> + use<'a> {
-        let range = self.before().waiting as usize..self.entry.waiting as usize;
-        let waiting = self.directory.tables.waiting.get(range);
-        waiting.into_iter().flatten().map(|at| *at as usize)
+    pub fn waiting(&self) -> impl ExactSizeIterator<Item = usize> + use<'a> {
+        let waiting = self.waiting.iter();
+        waiting.map(|package| u32::from_le_bytes(*package) as usize)
     }
 }
 
-/// Makes the tables of an index.
-pub(super) fn build(text: &str, records: &[Record], dialect: Dialect) -> Tables {
-    let mentions = mentions(text, records, dialect);
-    let buckets = mentions.len().next_power_of_two();
-    // A name's mentions come together: first by the first bits of its hash, then by the rest.
-    let mut ends = vec![0_u32; buckets + 1];
-    for mention in &mentions {
-        if let Some(count) = ends.get_mut(bucket(mention.hash, buckets) + 1) {
-            *count += 1;
+impl<'a> Referring<'a> {
+    /// Returns the position of its own name.
+    pub fn name(&self) -> Option<usize> {
+        match self.directory.packages {
+            Packages::Text { text, records, .. } => {
+                let record = records.get(self.position)?;
+                self.directory.find(slice(text, record.name))
+            }
+            Packages::Parsed(packages) => Some(packages.get(self.position)?.name()),
         }
     }
-    let mut sum = 0;
-    for end in &mut ends {
-        sum += *end;
-        *end = sum;
-    }
-    let starts = ends.clone();
-    let mut order = vec![0_u32; mentions.len()];
-    for (at, mention) in mentions.iter().enumerate() {
-        if let Some(next) = ends.get_mut(bucket(mention.hash, buckets)) {
-            if let Some(slot) = order.get_mut(*next as usize) {
-                *slot = at as u32;
-            }
-            *next += 1;
-        }
-    }
-    let key = |at: &u32| {
-        let mention = mentions.get(*at as usize);
-        mention.map(|mention| (mention.hash, slice(text, mention.text)))
-    };
-    let mut tables = Tables {
-        buckets: Vec::with_capacity(buckets + 1),
-        names: Vec::with_capacity(mentions.len()),
-        givers: Vec::with_capacity(mentions.len()),
-        waiting: Vec::new(),
-    };
-    for pair in starts.windows(2) {
-        let [start, end] = *pair else { break };
-        tables.buckets.push(tables.names.len() as u32);
-        let Some(order) = order.get_mut(start as usize..end as usize) else {
-            break;
-        };
-        if order.len() > 1 {
-            order.sort_by(|a, b| key(a).cmp(&key(b)));
-        }
-        let mut last = None;
-        for at in order {
-            let Some(mention) = mentions.get(*at as usize) else {
-                break;
-            };
-            let this = Some((mention.hash, slice(text, mention.text)));
-            if last != this {
-                last = this;
-                tables.names.push(Entry {
-                    text: mention.text,
-                    hash: mention.hash,
-                    rank: *at,
-                    givers: 0,
-                    waiting: 0,
-                });
-            }
-            if mention.kind == Kind::Awaited {
-                tables.waiting.push(mention.package);
-            } else {
-                tables.givers.push(Given {
-                    package: mention.package * 2 + u32::from(mention.kind == Kind::Own),
-                    version: mention.version,
-                });
-            }
-            if let Some(entry) = tables.names.last_mut() {
-                entry.givers = tables.givers.len() as u32;
-                entry.waiting = tables.waiting.len() as u32;
-            }
-        }
-    }
-    tables.buckets.push(tables.names.len() as u32);
-    tables
-}
 
-/// Returns every name where it stands in the text, in its order: of each package its own, what it
-/// provides, and what it waits for.
-fn mentions(text: &str, records: &[Record], dialect: Dialect) -> Vec<Mention> {
-    // Alpine's packages have between two and three names each.
-    let mut mentions = Vec::with_capacity(records.len() * 3);
-    let base = text.as_ptr() as usize;
-    let range = |part: &str| {
-        let start = part.as_ptr() as usize - base;
-        Range {
-            start: start as u32,
-            end: (start + part.len()) as u32,
-        }
-    };
-    for (package, record) in (0..).zip(records) {
-        let mut mention = |text: Range, name: &str, version, kind| {
-            mentions.push(Mention {
+    /// Returns the positions of the names that it provides beside its own, with the versions that
+    /// it has under them, in their order.
+    pub fn provides(&self) -> impl Iterator<Item = (usize, Option<TextAt>)> + use<'a> {
+        match self.directory.packages {
+            Packages::Text {
                 text,
-                hash: hash(name.as_bytes()),
-                package,
-                version,
-                kind,
-            });
+                records,
+                dialect,
+            } => {
+                let record = records.get(self.position);
+                let provides = record.map_or("", |record| slice(text, record.provides));
+                Provides::Text(*self, dependency::list(provides, dialect))
+            }
+            Packages::Parsed(packages) => Provides::Parsed(packages.provides(self.position)),
+        }
+    }
+
+    /// Returns what it depends on, and what it forbids, in their order.
+    pub fn depends(&self) -> impl Iterator<Item = Link<'a>> + use<'a> {
+        match self.directory.packages {
+            Packages::Text { .. } => self.links(|record| record.depends),
+            Packages::Parsed(packages) => Links::Parsed(packages.depends(self.position)),
+        }
+    }
+
+    /// Returns what lets it be installed by itself, in its order.
+    pub fn install_if(&self) -> impl Iterator<Item = Link<'a>> + use<'a> {
+        match self.directory.packages {
+            Packages::Text { .. } => self.links(|record| record.install_if),
+            Packages::Parsed(packages) => Links::Parsed(packages.install_if(self.position)),
+        }
+    }
+
+    /// Says whether its version and all that it depends on can be read.
+    pub fn is_sound(&self) -> bool {
+        match self.directory.packages {
+            Packages::Text {
+                text,
+                records,
+                dialect,
+            } => records
+                .get(self.position)
+                .is_some_and(|record| is_sound(text, record, dialect)),
+            Packages::Parsed(packages) => packages
+                .get(self.position)
+                .is_some_and(|package| package.is_sound()),
+        }
+    }
+
+    fn links(&self, range: impl Fn(&Record) -> super::Range) -> Links<'a> {
+        let (list, dialect) = match self.directory.packages {
+            Packages::Text {
+                text,
+                records,
+                dialect,
+            } => {
+                let record = records.get(self.position);
+                (
+                    record.map_or("", |record| slice(text, range(record))),
+                    dialect,
+                )
+            }
+            Packages::Parsed(_) => ("", Dialect::V2),
         };
-        let name = slice(text, record.name);
-        mention(record.name, name, record.version, Kind::Own);
-        for provided in dependency::list(slice(text, record.provides), dialect) {
-            let version = match provided.operator {
-                Operator::Any => Range::default(),
-                _ => range(provided.version),
-            };
-            mention(range(provided.name), provided.name, version, Kind::Provided);
-        }
-        for awaited in dependency::list(slice(text, record.install_if), dialect) {
-            let none = Range::default();
-            mention(range(awaited.name), awaited.name, none, Kind::Awaited);
+        Links::Text(self.directory, dependency::list(list, dialect))
+    }
+}
+
+pub(super) fn is_sound(text: &str, record: &Record, dialect: Dialect) -> bool {
+    let mut depends = dependency::list(slice(text, record.depends), dialect);
+    depends.by_ref().for_each(drop);
+    is_valid(slice(text, record.version), dialect) && !depends.is_malformed()
+}
+
+impl<'a> Iterator for Links<'a> {
+    type Item = Link<'a>;
+
+    fn next(&mut self) -> Option<Link<'a>> {
+        match self {
+            Self::Text(directory, list) => {
+                let dependency = list.next()?;
+                let name = directory.find(dependency.name);
+                Some(link(name, dependency))
+            }
+            Self::Parsed(links) => links.next(),
         }
     }
-    mentions
 }
 
-pub(super) fn slice(text: &str, range: Range) -> &str {
-    text.get(range.start as usize..range.end as usize)
-        .unwrap_or_default()
-}
+impl Iterator for Provides<'_> {
+    type Item = (usize, Option<TextAt>);
 
-/// Returns which of `buckets`, a power of two, a hash is in: its first bits say so.
-fn bucket(hash: u32, buckets: usize) -> usize {
-    ((u64::from(hash) * buckets as u64) >> 32) as usize
-}
-
-/// Returns the hash of a name. It need not be strong: names of one bucket are kept in order, so
-/// that many of them cost a few comparisons more and no more.
-fn hash(name: &[u8]) -> u32 {
-    // 2^64 divided by the golden ratio: an odd number with bits all over.
-    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
-    let (words, rest) = name.as_chunks::<8>();
-    let mut last = [0; 8];
-    for (to, from) in last.iter_mut().zip(rest) {
-        *to = *from;
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::Text(referring, list) => {
+                let provided = list.next()?;
+                let name = referring.directory.find(provided.name)?;
+                if provided.version.is_empty() {
+                    return Some((name, None));
+                }
+                let named = referring.directory.get(name)?;
+                Some((name, named.version_at(referring.position, provided.version)))
+            }
+            Self::Parsed(provides) => provides.next(),
+        }
     }
-    let mix = |hash: u64, word: [u8; 8]| {
-        (hash.rotate_left(23) ^ u64::from_le_bytes(word)).wrapping_mul(MULTIPLIER)
-    };
-    let hash = words.iter().copied().fold(name.len() as u64, mix);
-    let hash = mix(hash, last);
-    ((hash ^ (hash >> 29)).wrapping_mul(MULTIPLIER) >> 32) as u32
+}
+
+/// Returns the link of a dependency whose name's position is known or not.
+fn link(name: Option<usize>, dependency: Dependency<'_>) -> Link<'_> {
+    match name {
+        Some(name) if dependency.is_plain() => Link::Plain(name),
+        _ => Link::Written { name, dependency },
+    }
 }

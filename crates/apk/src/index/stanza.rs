@@ -1,52 +1,69 @@
 //! One package of an index.
 
-use super::{Range, Record};
+use super::{Range, Record, parsed, slice};
 use crate::dependency::{self, Dependencies};
 use crate::digest::Sha1;
 use crate::version::Dialect;
 
 /// One package as an index or an installed database describes it.
 #[derive(Clone, Copy)]
-pub struct Stanza<'a> {
-    text: &'a str,
-    record: &'a Record,
+pub struct Stanza<'a>(Form<'a>);
+
+#[derive(Clone, Copy)]
+pub(super) enum Form<'a> {
+    Text { text: &'a str, record: &'a Record },
+    Parsed(parsed::Package<'a>),
 }
 
 impl<'a> Stanza<'a> {
-    pub(super) fn new(text: &'a str, record: &'a Record) -> Self {
-        Self { text, record }
+    pub(super) fn new(form: Form<'a>) -> Self {
+        Self(form)
     }
 
-    fn slice(&self, range: Range) -> &'a str {
-        self.text
-            .get(range.start as usize..range.end as usize)
-            .unwrap_or_default()
+    /// Returns a part of the text; nothing where there is no text.
+    fn part(&self, part: impl Fn(&Record) -> Range) -> &'a str {
+        match self.0 {
+            Form::Text { text, record } => slice(text, part(record)),
+            Form::Parsed(_) => "",
+        }
     }
 
     /// Returns the name (`P:`).
     pub fn name(&self) -> &'a str {
-        self.slice(self.record.name)
+        match self.0 {
+            Form::Text { text, record } => slice(text, record.name),
+            Form::Parsed(package) => package.name_text(),
+        }
     }
 
     /// Returns the version (`V:`).
     pub fn version(&self) -> &'a str {
-        self.slice(self.record.version)
+        match self.0 {
+            Form::Text { text, record } => slice(text, record.version),
+            Form::Parsed(package) => package.version(),
+        }
     }
 
     /// Returns the architecture (`A:`); empty where there is none.
     pub fn architecture(&self) -> &'a str {
-        self.slice(self.record.architecture)
+        match self.0 {
+            Form::Text { text, record } => slice(text, record.architecture),
+            Form::Parsed(package) => package.architecture(),
+        }
     }
 
     /// Returns the identity (`C:`).
     pub fn identity(&self) -> Sha1 {
-        // `Index::parse` refuses a stanza without one.
-        self.record.identity.unwrap_or(Sha1::new([0; 20]))
+        match self.0 {
+            // `Index::parse` refuses a stanza without one.
+            Form::Text { record, .. } => record.identity.unwrap_or(Sha1::new([0; 20])),
+            Form::Parsed(package) => package.identity(),
+        }
     }
 
     /// Returns the text of the dependencies (`D:`); see [`dependency::list`].
     pub fn depends(&self) -> &'a str {
-        self.slice(self.record.depends)
+        self.part(|record| record.depends)
     }
 
     /// Reads the dependencies (`D:`).
@@ -56,17 +73,20 @@ impl<'a> Stanza<'a> {
 
     /// Returns the text of what is provided (`p:`) beside the own name.
     pub fn provides(&self) -> &'a str {
-        self.slice(self.record.provides)
+        self.part(|record| record.provides)
     }
 
     /// Returns the text of what lets this be installed by itself (`i:`).
     pub fn install_if(&self) -> &'a str {
-        self.slice(self.record.install_if)
+        self.part(|record| record.install_if)
     }
 
     /// Returns the priority among providers of one name (`k:`); 0 where there is none.
     pub fn provider_priority(&self) -> u32 {
-        self.record.provider_priority
+        match self.0 {
+            Form::Text { record, .. } => record.provider_priority,
+            Form::Parsed(package) => package.provider_priority(),
+        }
     }
 
     /// Returns the text of what is replaced (`r:`), of an installed database only.
@@ -81,7 +101,10 @@ impl<'a> Stanza<'a> {
 
     /// Returns the package file's size in bytes (`S:`); 0 where there is none.
     pub fn size(&self) -> u64 {
-        self.number('S')
+        match self.0 {
+            Form::Text { .. } => self.number('S'),
+            Form::Parsed(package) => package.size(),
+        }
     }
 
     /// Returns the installed size in bytes (`I:`); 0 where there is none, or nothing to install.
@@ -102,17 +125,23 @@ impl<'a> Stanza<'a> {
     /// Says whether there is a field with an unknown uppercase letter, which makes a package one
     /// that this apk cannot install.
     pub fn has_unknown_field(&self) -> bool {
-        self.record.unknown_field
+        match self.0 {
+            Form::Text { record, .. } => record.unknown_field,
+            Form::Parsed(package) => package.has_unknown_field(),
+        }
     }
 
     /// Returns the line that it begins at, counted from 1.
     pub fn line(&self) -> u32 {
-        self.record.line
+        match self.0 {
+            Form::Text { record, .. } => record.line,
+            Form::Parsed(package) => package.line(),
+        }
     }
 
     /// Returns the whole text, without the empty line after it.
     pub fn text(&self) -> &'a str {
-        self.slice(self.record.stanza)
+        self.part(|record| record.stanza)
     }
 
     /// Returns the value of the first line with a letter: `T`, `U`, `L`, `o`, `m`, `t`, `c` …

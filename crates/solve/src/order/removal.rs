@@ -71,7 +71,7 @@ impl Order<'_, '_, '_> {
             self.changes.push(Change {
                 kind: ChangeKind::Remove,
                 package: None,
-                installed: self.search.package(id).installed,
+                installed: self.search.package(id).installed(),
                 tag: None,
             });
             let mut next = Vec::new();
@@ -99,7 +99,7 @@ impl Order<'_, '_, '_> {
     fn dependents(&self, id: PackageId, triggered: bool) -> Vec<PackageId> {
         let package = self.search.package(id);
         let has = |name: NameId| {
-            name == package.name || package.provides.iter().any(|given| given.0 == name)
+            name == package.name || self.search.provides(id).iter().any(|given| given.0 == name)
         };
         let names = |lists: &std::collections::BTreeMap<PackageId, Vec<NameId>>, other| {
             lists

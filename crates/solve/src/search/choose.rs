@@ -8,7 +8,7 @@ use super::{Search, TooMuchWork};
 use crate::state::Choice;
 use crate::universe::{NameId, PackageId, Provider};
 
-impl<'a> Search<'a, '_> {
+impl Search<'_, '_> {
     /// Decides a name and draws the consequences.
     pub(super) fn choose(&mut self, name: NameId) -> Result<(), TooMuchWork> {
         let Some(chosen) = self.best(name)? else {
@@ -27,14 +27,8 @@ impl<'a> Search<'a, '_> {
         }
         let package = self.package(id);
         self.assign(name, chosen)?;
-        self.assign(
-            package.name,
-            Provider {
-                package: id,
-                version: Some(package.stanza.version()),
-            },
-        )?;
-        for (given, version) in &package.provides {
+        self.assign(package.name, self.universe.own(id))?;
+        for (given, version) in self.provides(id) {
             self.assign(
                 *given,
                 Provider {
@@ -43,20 +37,17 @@ impl<'a> Search<'a, '_> {
                 },
             )?;
         }
-        for at in 0..self.packages[id].depends.len() {
-            let Some(wanted) = self.packages[id].depends.get(at).copied() else {
-                break;
-            };
-            self.constrain(Some(id), wanted)?;
+        for wanted in self.depends(id) {
+            self.constrain(Some(id), *wanted)?;
         }
         Ok(())
     }
 
     /// Returns the provider that apk prefers.
-    fn best(&mut self, name: NameId) -> Result<Option<Provider<'a>>, TooMuchWork> {
+    fn best(&mut self, name: NameId) -> Result<Option<Provider>, TooMuchWork> {
         let providers = self.providers(name);
         let required = self.names[name].requirers > 0;
-        let mut best: Option<Provider<'a>> = None;
+        let mut best: Option<Provider> = None;
         for provider in providers {
             self.step()?;
             let state = &self.packages[provider.package];
@@ -68,7 +59,7 @@ impl<'a> Search<'a, '_> {
             }
             // A versionless `provides` says that a package would do, not that it should be taken.
             if provider.version.is_none()
-                && package.stanza.provider_priority() == 0
+                && package.provider_priority == 0
                 && self.names[package.name].requirers == 0
             {
                 continue;
@@ -81,10 +72,11 @@ impl<'a> Search<'a, '_> {
     }
 
     /// Orders two providers of one name; the greater one is taken.
-    fn prefer(&self, a: Provider<'a>, b: Provider<'a>) -> Ordering {
+    fn prefer(&self, a: Provider, b: Provider) -> Ordering {
         let (a_package, b_package) = (self.package(a.package), self.package(b.package));
         let (a_state, b_state) = (&self.packages[a.package], &self.packages[b.package]);
         let dialect = self.universe.dialect;
+        let version = |provider| self.universe.provided_version(provider);
         let installed = || {
             a_package
                 .installed
@@ -93,9 +85,8 @@ impl<'a> Search<'a, '_> {
         };
         let priority = || {
             a_package
-                .stanza
-                .provider_priority()
-                .cmp(&b_package.stanza.provider_priority())
+                .provider_priority
+                .cmp(&b_package.provider_priority)
         };
         let order = a_state
             .selectable
@@ -111,15 +102,15 @@ impl<'a> Search<'a, '_> {
                     installed()
                 }
             })
-            .then_with(|| match (a.version, b.version) {
+            .then_with(|| match (version(a), version(b)) {
                 (Some(a), Some(b)) => compare(a, b, dialect),
                 // A provider without a version is neither older nor newer.
                 _ => Ordering::Equal,
             })
             .then_with(|| {
                 if a_package.name == b_package.name {
-                    let (a, b) = (a_package.stanza.version(), b_package.stanza.version());
-                    compare(a, b, dialect)
+                    let own = |provider: Provider| self.universe.version(provider.package);
+                    compare(own(a), own(b), dialect)
                 } else {
                     Ordering::Equal
                 }
@@ -138,7 +129,7 @@ impl<'a> Search<'a, '_> {
     }
 
     /// Gives a name to a provider, which takes the name from all others unless it is shared.
-    fn assign(&mut self, name: NameId, provider: Provider<'a>) -> Result<(), TooMuchWork> {
+    fn assign(&mut self, name: NameId, provider: Provider) -> Result<(), TooMuchWork> {
         match self.names[name].choice {
             Choice::Provider(holder) if holder.package == provider.package => return Ok(()),
             Choice::Provider(holder) if holder.version.is_none() && provider.version.is_none() => {

@@ -31,7 +31,6 @@ impl Search<'_, '_> {
     /// The stack is kept by hand: a chain of dependencies may be as long as an index.
     pub(super) fn discover(&mut self, name: NameId) -> Result<(), TooMuchWork> {
         let universe = self.universe;
-        let text = |id: NameId| universe.names.get(id.index()).map_or("", |name| name.text);
         let mut stack = Vec::new();
         self.enter(name, false, &mut stack);
         while let Some(frame) = stack.last_mut() {
@@ -51,11 +50,11 @@ impl Search<'_, '_> {
                 let owners = frame.owners.get_or_insert_with(|| {
                     let mut owners: Vec<_> = providers
                         .iter()
-                        .map(|provider| universe.packages[provider.package.index()].name)
+                        .map(|provider| universe.package(provider.package).name)
                         .filter(|owner| *owner != name)
                         .collect();
                     // Taken from the end.
-                    owners.sort_by(|a, b| compare_names(text(*b), text(*a)));
+                    owners.sort_by(|a, b| compare_names(universe.text(*b), universe.text(*a)));
                     owners
                 });
                 match owners.pop() {
@@ -72,8 +71,7 @@ impl Search<'_, '_> {
             if !self.packages[id].discovered {
                 self.read(id);
             }
-            let depends = &self.packages[id].depends;
-            if let Some(wanted) = depends.get(frame.dependency) {
+            if let Some(wanted) = universe.depends(id).get(frame.dependency) {
                 frame.dependency += 1;
                 let next = wanted.name;
                 self.enter(next, false, &mut stack);
@@ -81,7 +79,7 @@ impl Search<'_, '_> {
             }
             let given = match frame.given {
                 0 => Some(package.name),
-                at => package.provides.get(at - 1).map(|given| given.0),
+                at => universe.provides(id).get(at - 1).map(|given| given.0),
             }
             .filter(|_| own);
             let Some(given) = given else {
@@ -130,7 +128,7 @@ impl Search<'_, '_> {
     /// Finds whose packages give a name.
     fn given_by(&self, name: NameId) -> GivenBy {
         let providers = self.providers(name);
-        let is_own = |provider: &Provider<'_>| self.package(provider.package).name == name;
+        let is_own = |provider: &Provider| self.package(provider.package).name == name;
         if providers.iter().all(is_own) {
             GivenBy::OwnPackages
         } else if providers.iter().any(is_own) {
@@ -142,33 +140,20 @@ impl Search<'_, '_> {
 
     /// Takes in what a package depends on.
     fn read(&mut self, id: PackageId) {
-        let package = self.package(id);
+        let universe = self.universe;
+        let package = universe.package(id);
         let state = &mut self.packages[id];
         state.discovered = true;
         state.selectable = package.installable;
         state.allowed_pins = 1;
         state.preferred_pins = 1;
-        state.depends.clone_from(&package.depends);
-        state.install_if.clone_from(&package.install_if);
-        state.trigger_failed = state.install_if.is_empty();
-        let state = &self.packages[id];
-        let may_be_triggered = !state.trigger_failed;
+        let may_be_triggered = !universe.install_if(id).is_empty();
+        state.trigger_failed = !may_be_triggered;
         self.update_pins(id);
         if may_be_triggered {
-            for given in std::iter::once(package.name).chain(package.provides.iter().map(|p| p.0)) {
+            let provides = universe.provides(id).iter().map(|given| given.0);
+            for given in std::iter::once(package.name).chain(provides) {
                 self.names[given].may_be_triggered = true;
-            }
-        }
-        for at in 0..self.packages[id].depends.len() {
-            let Some(wanted) = self.packages[id].depends.get(at) else {
-                break;
-            };
-            let name = wanted.name;
-            for given in std::iter::once(package.name).chain(package.provides.iter().map(|p| p.0)) {
-                let reverse = &mut self.names[name].reverse_depends;
-                if reverse.last() != Some(&given) {
-                    reverse.push(given);
-                }
             }
         }
     }

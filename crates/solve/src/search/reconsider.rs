@@ -1,10 +1,9 @@
 //! Looking at a name again after something it hangs on has changed.
 
 use super::{Search, TooMuchWork};
-use crate::state::Wanted;
-use crate::universe::{NameId, PackageId};
+use crate::universe::{NameId, PackageId, Wanted};
 
-impl<'a> Search<'a, '_> {
+impl Search<'_, '_> {
     /// Finds which providers are left for a name, and what all of them have in common: that much
     /// is certain before one of them is chosen.
     pub(super) fn reconsider(&mut self, name: NameId) -> Result<(), TooMuchWork> {
@@ -44,7 +43,7 @@ impl<'a> Search<'a, '_> {
             if !required {
                 continue;
             }
-            let priority = self.package(id).stanza.provider_priority();
+            let priority = self.package(id).provider_priority;
             if triggered || provider.version.is_some() || priority > 0 {
                 self.names[name].has_auto_selectable = true;
             }
@@ -65,8 +64,8 @@ impl<'a> Search<'a, '_> {
     /// Says whether all that may have a say in a name have spoken: no name that is asked for and
     /// undecided has a provider that depends on it or forbids it, be that the name itself.
     fn is_settled(&self, name: NameId) -> bool {
-        self.names[name].reverse_depends.iter().all(|reverse| {
-            let state = &self.names[*reverse];
+        self.reverse_depends(name).all(|reverse| {
+            let state = &self.names[reverse];
             !state.is_asked_for || !state.choice.is_open()
         })
     }
@@ -76,12 +75,9 @@ impl<'a> Search<'a, '_> {
         if !self.packages[id].selectable {
             return Ok(());
         }
-        for at in 0..self.packages[id].depends.len() {
-            let Some(wanted) = self.packages[id].depends.get(at).copied() else {
-                break;
-            };
+        for wanted in self.depends(id) {
             self.step()?;
-            if !self.can_be_met(&wanted)? {
+            if !self.can_be_met(*wanted)? {
                 self.disqualify(id);
                 break;
             }
@@ -89,10 +85,10 @@ impl<'a> Search<'a, '_> {
         Ok(())
     }
 
-    fn can_be_met(&mut self, wanted: &Wanted<'a>) -> Result<bool, TooMuchWork> {
-        if wanted.dependency.conflict {
+    fn can_be_met(&mut self, wanted: Wanted) -> Result<bool, TooMuchWork> {
+        if wanted.conflict {
             return Ok(match self.names[wanted.name].choice.provider() {
-                Some(provider) => self.satisfies(&wanted.dependency, provider),
+                Some(provider) => self.satisfies(wanted, provider),
                 None => true,
             });
         }
@@ -101,9 +97,7 @@ impl<'a> Search<'a, '_> {
         }
         for provider in self.providers(wanted.name) {
             self.step()?;
-            if self.packages[provider.package].selectable
-                && self.satisfies(&wanted.dependency, *provider)
-            {
+            if self.packages[provider.package].selectable && self.satisfies(wanted, *provider) {
                 return Ok(true);
             }
         }
@@ -118,10 +112,10 @@ impl<'a> Search<'a, '_> {
         }
         let mut triggered = true;
         let mut failed = false;
-        for condition in &state.install_if {
+        for condition in self.install_if(id) {
             if self.names[condition.name].choice.is_open() {
                 triggered = false;
-            } else if !self.is_met_by_choice(condition) {
+            } else if !self.is_met_by_choice(*condition) {
                 triggered = false;
                 failed = true;
                 break;
@@ -131,10 +125,7 @@ impl<'a> Search<'a, '_> {
         state.triggered = triggered;
         state.trigger_failed = failed;
         if triggered {
-            for at in 0..self.packages[id].install_if.len() {
-                let Some(condition) = self.packages[id].install_if.get(at) else {
-                    break;
-                };
+            for condition in self.install_if(id) {
                 if let Some(provider) = self.names[condition.name].choice.provider() {
                     self.inherit_pins(id, Some(provider.package), None);
                 }
@@ -145,19 +136,16 @@ impl<'a> Search<'a, '_> {
     /// Counts what a candidate asks for and gives. A name counts as common only as long as every
     /// candidate so far had it.
     fn merge(&mut self, id: PackageId, candidates: u32) -> Result<(), TooMuchWork> {
-        for at in 0..self.packages[id].depends.len() {
-            let Some(wanted) = self.packages[id].depends.get(at).copied() else {
-                break;
-            };
+        for wanted in self.depends(id) {
             self.step()?;
-            if wanted.dependency.conflict {
+            if wanted.conflict {
                 continue;
             }
             let asked = &mut self.names[wanted.name].merge_asked;
             asked.add(self.merging, candidates);
         }
         let package = self.package(id);
-        let given = package.provides.iter().map(|given| given.0);
+        let given = self.provides(id).iter().map(|given| given.0);
         for given in given.chain([package.name]) {
             let count = &mut self.names[given].merge_given;
             count.add(self.merging, candidates);
@@ -173,13 +161,10 @@ impl<'a> Search<'a, '_> {
         first: PackageId,
         candidates: u32,
     ) -> Result<(), TooMuchWork> {
-        for at in 0..self.packages[first].depends.len() {
-            let Some(wanted) = self.packages[first].depends.get(at).copied() else {
-                break;
-            };
+        for wanted in self.depends(first) {
             self.step()?;
             let state = &mut self.names[wanted.name];
-            if !wanted.dependency.conflict
+            if !wanted.conflict
                 && state.merge_asked.is(self.merging, candidates)
                 && state.requirers == 0
             {
@@ -193,9 +178,9 @@ impl<'a> Search<'a, '_> {
         }
         let package = self.package(first);
         // Their own name counts only once it is asked for.
-        let own = Some((package.name, Some(package.stanza.version())))
+        let own = Some((package.name, self.universe.own(first).version))
             .filter(|(own, _)| self.names[*own].requirers > 0);
-        for (given, version) in own.into_iter().chain(package.provides.iter().copied()) {
+        for (given, version) in own.into_iter().chain(self.provides(first).iter().copied()) {
             if given == name || !self.names[given].merge_given.is(self.merging, candidates) {
                 continue;
             }
@@ -213,16 +198,13 @@ impl<'a> Search<'a, '_> {
     /// Takes out what the only candidate for a name cannot do with. It does so by what it depends
     /// on; what it forbids goes only once it is chosen (`single-narrows`).
     fn narrow(&mut self, only: PackageId) -> Result<(), TooMuchWork> {
-        for at in 0..self.packages[only].depends.len() {
-            let Some(wanted) = self.packages[only].depends.get(at).copied() else {
-                break;
-            };
-            if wanted.dependency.conflict {
+        for wanted in self.depends(only) {
+            if wanted.conflict {
                 continue;
             }
             for provider in self.providers(wanted.name) {
                 self.step()?;
-                if provider.package != only && !self.satisfies(&wanted.dependency, *provider) {
+                if provider.package != only && !self.satisfies(*wanted, *provider) {
                     self.disqualify(provider.package);
                 }
             }
@@ -233,6 +215,6 @@ impl<'a> Search<'a, '_> {
     /// Says whether a package has a name, as its own or provided.
     fn gives(&self, id: PackageId, name: NameId) -> bool {
         let package = self.package(id);
-        package.name == name || package.provides.iter().any(|given| given.0 == name)
+        package.name == name || self.provides(id).iter().any(|given| given.0 == name)
     }
 }

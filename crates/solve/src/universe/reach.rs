@@ -6,19 +6,17 @@
 //! looks at, so that leaving out the rest changes no answer. What an `install_if` waits for is
 //! named and not followed: it counts only if something else leads to it.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, DefaultHasher};
+use std::collections::BTreeMap;
 
-use prebake_apk::dependency::{self, Dependency};
+use prebake_apk::dependency::Dependency;
 use prebake_apk::digest::Sha1;
-use prebake_apk::index::Named;
-use prebake_apk::version::{Dialect, is_valid};
+use prebake_apk::index::{Link, Named};
+use prebake_apk::version::Dialect;
 
-use super::{Name, NameId, Package, PackageId, Place, Provider, Universe, table_order};
+use super::{
+    Key, Name, NameId, Package, PackageId, Place, Provider, Run, Universe, Wanted, Written,
+};
 use crate::request::{MAX_REPOSITORIES, Repository, Request};
-use crate::solution::Source;
-use crate::state::Wanted;
-use crate::table;
 
 /// How much a universe has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,78 +27,115 @@ pub(crate) enum Scope {
     Everything,
 }
 
-/// What is known of a name beside what the universe has.
+/// An index was read for another dialect than the request's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OtherDialect;
+
+/// How far a name is.
 struct Reached {
-    /// What its id is ordered by: the place that first has it, and its rank there.
-    key: (u32, u32),
     /// Whether it is in the queue, or was.
     queued: bool,
     /// Whether the packages that it is the own name of were made.
     owned: bool,
 }
 
+/// What a place's own numbers stand for: an id plus one, or 0 for none yet.
+struct Ids {
+    /// By position in the directory.
+    names: Vec<u32>,
+    /// By position in the index, of the packages that stand there first.
+    packages: Vec<u32>,
+}
+
 struct Reach<'a, 'r> {
     universe: Universe<'a>,
     architectures: &'r [&'r str],
     names: Vec<Reached>,
-    /// Of each name, its position in each place's directory, plus one; 0 where it is not there.
-    positions: Vec<u32>,
-    /// The place and position where each package first stands.
-    first: Vec<(u32, u32)>,
     /// Whether what each package refers to was taken.
     followed: Vec<bool>,
     queue: Vec<NameId>,
-    /// By place and position: the id of the package that first stands there, plus one.
-    packages: Vec<Vec<u32>>,
-    identities: HashMap<(NameId, Sha1), PackageId, BuildHasherDefault<DefaultHasher>>,
+    ids: Vec<Ids>,
+    /// The packages of the name whose packages are being made.
+    of_name: BTreeMap<Sha1, PackageId>,
+    /// The packages that wait for the name whose surroundings are being taken.
+    waiting: Vec<PackageId>,
 }
 
-pub(super) fn universe<'a>(request: &Request<'a>, scope: Scope) -> Universe<'a> {
+pub(super) fn universe<'a>(
+    request: &Request<'a>,
+    scope: Scope,
+) -> Result<Universe<'a>, OtherDialect> {
     let installed = request.installed.map(|index| (index, None));
     let repositories = request.repositories.iter().enumerate();
     let repositories =
         repositories.map(|(position, Repository { index, .. })| (*index, Some(position)));
-    let places: Vec<_> = installed
-        .into_iter()
-        .chain(repositories)
-        .map(|(index, repository)| Place::new(index, repository, request.dialect))
-        .collect();
+    let mut places = Vec::new();
+    let mut ids = Vec::new();
+    for (index, repository) in installed.into_iter().chain(repositories) {
+        let directory = index.directory(request.dialect).ok_or(OtherDialect)?;
+        ids.push(Ids {
+            names: vec![0; directory.positions()],
+            packages: vec![0; index.len()],
+        });
+        places.push(Place {
+            index,
+            directory,
+            repository,
+        });
+    }
+    // There cannot be more. What of it is not used is never touched, and so costs nothing; to grow
+    // would mean to copy.
+    let most_names = ids.iter().map(|ids| ids.names.len()).sum();
+    let most_packages = ids.iter().map(|ids| ids.packages.len()).sum();
     let mut reach = Reach {
-        packages: places
-            .iter()
-            .map(|place| vec![0; place.index.len()])
-            .collect(),
         universe: Universe {
-            packages: Vec::new(),
-            names: Vec::new(),
+            packages: Vec::with_capacity(most_packages),
+            names: Vec::with_capacity(most_names),
+            positions: Vec::with_capacity(most_names * places.len()),
+            unknown: Vec::new(),
+            providers: Vec::with_capacity(most_names),
+            triggered: Vec::new(),
+            provides: Vec::with_capacity(most_names),
+            // Alpine's packages have some four dependencies each.
+            wanted: Vec::with_capacity(most_packages * 4),
+            written: Vec::new(),
+            world: Vec::new(),
             dialect: request.dialect,
             nothing: NameId(0),
             places,
-            unknown: Vec::new(),
         },
         architectures: request.architectures,
-        names: Vec::new(),
-        positions: Vec::new(),
-        first: Vec::new(),
-        followed: Vec::new(),
+        names: Vec::with_capacity(most_names),
+        followed: Vec::with_capacity(most_packages),
         queue: Vec::new(),
-        identities: HashMap::default(),
+        ids,
+        of_name: BTreeMap::new(),
+        waiting: Vec::new(),
     };
     // No name in an index is empty or holds a space.
-    reach.name(" ", (0, 0), &[]);
+    reach.name((0, 0), &[]);
     for place in 0..reach.universe.places.len() {
         if scope == Scope::Everything || reach.is_base(place) {
             reach.enqueue_all(place);
         }
     }
-    for dependency in request.world {
+    let mut world: Vec<_> = request.world.iter().collect();
+    for dependency in &world {
         let id = reach.find_or_add(dependency.name);
         reach.enqueue(id);
+    }
+    crate::world::sort_by_name(&mut world, |dependency| **dependency);
+    for dependency in world {
+        let name = reach.find_or_add(dependency.name);
+        let wanted = reach.written(name, *dependency);
+        reach.universe.world.push(wanted);
     }
     while let Some(id) = reach.queue.pop() {
         reach.expand(id);
     }
-    reach.finish()
+    let mut universe = reach.universe;
+    universe.sort_triggered();
+    Ok(universe)
 }
 
 impl<'a> Reach<'a, '_> {
@@ -119,85 +154,107 @@ impl<'a> Reach<'a, '_> {
     }
 
     /// Adds a name, with its position in each place's directory, plus one.
-    fn name(&mut self, text: &'a str, key: (u32, u32), positions: &[u32]) -> NameId {
+    fn name(&mut self, key: Key, positions: &[u32]) -> NameId {
         let id = NameId(self.names.len() as u32);
         let missing = self.universe.places.len() - positions.len();
-        self.positions.extend_from_slice(positions);
-        self.positions.extend(std::iter::repeat_n(0, missing));
+        self.universe.positions.extend_from_slice(positions);
+        self.universe
+            .positions
+            .extend(std::iter::repeat_n(0, missing));
         self.universe.names.push(Name {
-            text,
-            slot: table::slot(text.as_bytes()),
-            providers: Vec::new(),
-            install_if_of: Vec::new(),
+            key,
+            providers: Run::default(),
+            install_if_of: Run::default(),
         });
         self.names.push(Reached {
-            key,
             queued: false,
             owned: false,
         });
         id
     }
 
-    /// Returns the id of the name at a position of a place's directory.
+    /// Returns the id of the name at a position of a place's directory: of one that is only
+    /// depended on there, what it is elsewhere.
     fn name_at(&mut self, place: usize, at: usize) -> Option<NameId> {
-        let here = self.universe.places.get(place)?;
-        if let Some(id) = here.names.get(at)?.checked_sub(1) {
+        if let Some(id) = self.ids.get(place)?.names.get(at)?.checked_sub(1) {
             return Some(NameId(id));
         }
-        let named = here.directory.get(at)?;
-        let text = named.text();
+        let directory = self.universe.places.get(place)?.directory;
+        let named = directory.get(at)?;
+        if at < directory.len() {
+            return self.add(&named, (place, at));
+        }
+        let id = self.find_same(place, &named);
+        let id = id.or_else(|| self.unknown(named.text()));
+        let id = id.unwrap_or(self.universe.nothing);
+        if let Some(slot) = self
+            .ids
+            .get_mut(place)
+            .and_then(|ids| ids.names.get_mut(at))
+        {
+            *slot = id.0 + 1;
+        }
+        Some(id)
+    }
+
+    /// Adds a name that some place has, at a position of one.
+    fn add(&mut self, named: &Named<'a>, known: (usize, usize)) -> Option<NameId> {
+        let id = NameId(self.names.len() as u32);
         let mut key = None;
         let mut positions = [0; MAX_REPOSITORIES + 1];
-        let id = NameId(self.names.len() as u32);
-        let places = self.universe.places.iter_mut().zip(&mut positions);
+        let places = self.universe.places.iter().zip(&mut self.ids);
         let mut count = 0;
-        for (number, (other, position)) in places.enumerate() {
+        for (number, ((place, ids), position)) in places.zip(&mut positions).enumerate() {
             count = number + 1;
-            let found = if number == place {
-                Some(at)
+            let found = if number == known.0 {
+                Some(known.1)
             } else {
-                other.directory.find(text)
+                place.directory.find_same(named)
             };
             if let Some(found) = found
-                && let Some(slot) = other.names.get_mut(found)
+                && let Some(slot) = ids.names.get_mut(found)
             {
                 *slot = id.0 + 1;
                 *position = found as u32 + 1;
-                let rank = other.directory.get(found).map_or(0, |named| named.rank());
-                key.get_or_insert((number as u32 + 1, rank));
+                if key.is_none() {
+                    let rank = place.directory.get(found).map_or(0, |named| named.rank());
+                    key = Some((number as u32 + 1, rank));
+                }
             }
         }
-        Some(self.name(text, key?, positions.get(..count)?))
+        Some(self.name(key?, positions.get(..count)?))
     }
 
-    /// Returns a name as a place has it.
-    fn named(&self, id: NameId, place: usize) -> Option<Named<'a>> {
-        let places = self.universe.places.len();
-        let position = self
-            .positions
-            .get(id.index() * places + place)?
-            .checked_sub(1)?;
-        self.universe
-            .places
-            .get(place)?
-            .directory
-            .get(position as usize)
-    }
-
-    /// Returns the id of a name that some place has.
-    fn find(&mut self, text: &str) -> Option<NameId> {
-        for place in 0..self.universe.places.len() {
-            if let Some(at) = self.universe.places.get(place)?.directory.find(text) {
+    /// Returns the id of a name that is only depended on in a place and that another one has.
+    fn find_same(&mut self, known: usize, named: &Named<'a>) -> Option<NameId> {
+        for place in (0..self.universe.places.len()).filter(|place| *place != known) {
+            let directory = self.universe.places.get(place)?.directory;
+            if let Some(at) = directory.find_same(named) {
                 return self.name_at(place, at);
             }
         }
+        None
+    }
+
+    /// Returns the id of a name that some place or the world has.
+    fn find(&mut self, text: &str) -> Option<NameId> {
+        for place in 0..self.universe.places.len() {
+            let directory = self.universe.places.get(place)?.directory;
+            if let Some(at) = directory.find(text) {
+                return self.name_at(place, at);
+            }
+        }
+        self.unknown(text)
+    }
+
+    fn unknown(&self, text: &str) -> Option<NameId> {
         let mut unknown = self.universe.unknown.iter();
         unknown.find(|(name, _)| *name == text).map(|(_, id)| *id)
     }
 
     fn find_or_add(&mut self, text: &'a str) -> NameId {
         self.find(text).unwrap_or_else(|| {
-            let id = self.name(text, (u32::MAX, self.universe.unknown.len() as u32), &[]);
+            let id = self.name((u32::MAX, self.universe.unknown.len() as u32), &[]);
             self.universe.unknown.push((text, id));
             id
         })
@@ -213,15 +270,15 @@ impl<'a> Reach<'a, '_> {
 
     /// Takes all that a name leads to.
     fn expand(&mut self, id: NameId) {
-        let mut providers = Vec::new();
-        let mut waiting = Vec::new();
+        let first = self.universe.providers.len();
+        let mut waiting = std::mem::take(&mut self.waiting);
         for place in 0..self.universe.places.len() {
-            let Some(named) = self.named(id, place) else {
+            let Some(named) = self.universe.named(id, place) else {
                 continue;
             };
             for giver in named.givers() {
                 if let Some(package) = self.package_at(place, giver.package) {
-                    providers.push(Provider {
+                    self.universe.providers.push(Provider {
                         package,
                         version: giver.version,
                     });
@@ -231,20 +288,29 @@ impl<'a> Reach<'a, '_> {
                 waiting.extend(self.package_at(place, position));
             }
         }
-        for provider in &providers {
-            self.follow(provider.package);
-        }
-        let mut triggered = Vec::new();
-        for package in waiting {
-            self.follow(package);
-            if let Some(package) = self.universe.packages.get(package.index()) {
-                triggered.push(package.name);
-                triggered.extend(package.provides.iter().map(|(given, _)| *given));
+        let providers = run(first, &self.universe.providers);
+        for at in first..self.universe.providers.len() {
+            if let Some(provider) = self.universe.providers.get(at) {
+                self.follow(provider.package);
             }
         }
+        let first = self.universe.triggered.len();
+        for package in waiting.drain(..) {
+            self.follow(package);
+            let universe = &mut self.universe;
+            if let Some(described) = universe.packages.get(package.index()) {
+                let given = described.provides.of(&universe.provides);
+                universe.triggered.push(described.name);
+                universe
+                    .triggered
+                    .extend(given.iter().map(|(given, _)| *given));
+            }
+        }
+        self.waiting = waiting;
+        let install_if_of = run(first, &self.universe.triggered);
         if let Some(name) = self.universe.names.get_mut(id.index()) {
             name.providers = providers;
-            name.install_if_of = triggered;
+            name.install_if_of = install_if_of;
         }
     }
 
@@ -254,9 +320,8 @@ impl<'a> Reach<'a, '_> {
         if let Some(id) = self.package_id(place, position) {
             return Some(id);
         }
-        let here = self.universe.places.get(place)?;
-        let at = here.directory.find(here.index.get(position)?.name())?;
-        let name = self.name_at(place, at)?;
+        let directory = self.universe.places.get(place)?.directory;
+        let name = self.name_at(place, directory.package(position).name()?)?;
         if !std::mem::replace(&mut self.names.get_mut(name.index())?.owned, true) {
             self.make_owned(name);
         }
@@ -264,45 +329,44 @@ impl<'a> Reach<'a, '_> {
     }
 
     fn package_id(&self, place: usize, position: usize) -> Option<PackageId> {
-        let id = self.packages.get(place)?.get(position)?;
+        let id = self.ids.get(place)?.packages.get(position)?;
         Some(PackageId(id.checked_sub(1)?))
     }
 
     /// Makes the packages that a name is the own name of, each once however many places have it.
     fn make_owned(&mut self, name: NameId) {
+        self.of_name.clear();
         for place in 0..self.universe.places.len() {
-            let (Some(named), Some(here)) =
-                (self.named(name, place), self.universe.places.get(place))
-            else {
+            let (Some(named), Some(here)) = (
+                self.universe.named(name, place),
+                self.universe.places.get(place),
+            ) else {
                 continue;
             };
-            let (index, bit) = (here.index, here.bit);
+            let (index, repository) = (here.index, here.repository);
             for giver in named.givers().filter(|giver| giver.own) {
                 let Some(stanza) = index.get(giver.package) else {
                     continue;
                 };
                 let next = PackageId(self.universe.packages.len() as u32);
-                let key = (name, stanza.identity());
-                let id = *self.identities.entry(key).or_insert(next);
-                let source = self.universe.places[place].source(giver.package);
+                let id = *self.of_name.entry(stanza.identity()).or_insert(next);
+                let position = giver.package as u32;
                 if id == next {
-                    if let Some(slot) = self
-                        .packages
-                        .get_mut(place)
-                        .and_then(|ids| ids.get_mut(giver.package))
-                    {
+                    let ids = self.ids.get_mut(place);
+                    if let Some(slot) = ids.and_then(|ids| ids.packages.get_mut(giver.package)) {
                         *slot = id.0 + 1;
                     }
-                    self.first.push((place as u32, giver.package as u32));
                     self.followed.push(false);
                     self.universe.packages.push(Package {
-                        stanza,
                         name,
-                        provides: Vec::new(),
-                        depends: Vec::new(),
-                        install_if: Vec::new(),
+                        version: giver.version,
+                        provider_priority: stanza.provider_priority(),
+                        provides: Run::default(),
+                        depends: Run::default(),
+                        install_if: Run::default(),
+                        key: (place as u32, position),
                         repositories: 0,
-                        source,
+                        position,
                         installed: None,
                         installable: !stanza.has_unknown_field(),
                     });
@@ -310,14 +374,15 @@ impl<'a> Reach<'a, '_> {
                 let Some(package) = self.universe.packages.get_mut(id.index()) else {
                     continue;
                 };
-                match source {
-                    Source::Installed(position) => package.installed = Some(position),
-                    Source::Repository { .. } if package.repositories == 0 => {
-                        package.source = source;
+                match repository {
+                    None => package.installed = Some(position),
+                    Some(repository) => {
+                        if package.repositories == 0 {
+                            package.position = position;
+                        }
+                        package.repositories |= 1 << repository;
                     }
-                    Source::Repository { .. } => {}
                 }
-                package.repositories |= bit;
             }
         }
     }
@@ -333,31 +398,40 @@ impl<'a> Reach<'a, '_> {
         let Some(package) = self.universe.packages.get(id.index()) else {
             return;
         };
-        let (stanza, name) = (package.stanza, package.name);
-        let dialect = self.universe.dialect;
+        let ((place, position), name) = (package.key, package.name);
+        let (place, position) = (place as usize, position as usize);
+        let Some(here) = self.universe.places.get(place) else {
+            return;
+        };
+        let (index, referring) = (here.index, here.directory.package(position));
         self.enqueue(name);
-        let mut provides = Vec::new();
-        for provided in dependency::list(stanza.provides(), dialect) {
-            let given = self.find_or_add(provided.name);
-            self.enqueue(given);
-            let version = !provided.version.is_empty();
-            provides.push((given, version.then_some(provided.version)));
+        let first = self.universe.provides.len();
+        for (given, version) in referring.provides() {
+            if let Some(given) = self.name_at(place, given) {
+                self.enqueue(given);
+                self.universe.provides.push((given, version));
+            }
         }
-        let mut depends = Vec::new();
-        let mut dependencies = stanza.dependencies(dialect);
-        for dependency in dependencies.by_ref() {
-            let wanted = self.wanted(dependency);
+        let provides = run(first, &self.universe.provides);
+        let first = self.universe.wanted.len();
+        for link in referring.depends() {
+            let wanted = self.wanted(place, link);
             self.enqueue(wanted.name);
-            depends.push(wanted);
+            self.universe.wanted.push(wanted);
         }
-        let conditions = dependency::list(stanza.install_if(), dialect);
-        let install_if = conditions.map(|condition| self.wanted(condition)).collect();
-        let installable = match dialect {
+        let depends = run(first, &self.universe.wanted);
+        let first = self.universe.wanted.len();
+        for link in referring.install_if() {
+            let wanted = self.wanted(place, link);
+            self.universe.wanted.push(wanted);
+        }
+        let install_if = run(first, &self.universe.wanted);
+        let installable = match self.universe.dialect {
             Dialect::V2 => true,
             Dialect::V3 => {
-                let architecture = stanza.architecture();
-                is_valid(stanza.version(), dialect)
-                    && !dependencies.is_malformed()
+                let stanza = index.get(position);
+                let architecture = stanza.map_or("", |stanza| stanza.architecture());
+                referring.is_sound()
                     && (matches!(architecture, "" | "noarch" | "all")
                         || self.architectures.contains(&architecture))
             }
@@ -370,107 +444,97 @@ impl<'a> Reach<'a, '_> {
         }
     }
 
-    fn wanted(&mut self, dependency: Dependency<'a>) -> Wanted<'a> {
+    /// Looks the name of a dependency up.
+    fn wanted(&mut self, place: usize, link: Link<'a>) -> Wanted {
+        match link {
+            Link::Plain(at) => {
+                let name = self.name_at(place, at).unwrap_or(self.universe.nothing);
+                if name != self.universe.nothing {
+                    return plain(name);
+                }
+                let place = self.universe.places.get(place);
+                let named = place.and_then(|place| place.directory.get(at));
+                let text = named.map_or("", |named| named.text());
+                self.written(name, Dependency::on(text))
+            }
+            Link::Written { name, dependency } => {
+                let name = name.and_then(|at| self.name_at(place, at));
+                let find = || self.find(dependency.name);
+                match name.or_else(find).unwrap_or(self.universe.nothing) {
+                    name if name != self.universe.nothing && dependency.is_plain() => plain(name),
+                    name => self.written(name, dependency),
+                }
+            }
+            Link::Kept { name, conflict, at } => {
+                let name = self.name_at(place, name).unwrap_or(self.universe.nothing);
+                self.more(name, conflict, Written::Kept(place as u32, at))
+            }
+        }
+    }
+
+    fn written(&mut self, name: NameId, dependency: Dependency<'a>) -> Wanted {
+        self.more(name, dependency.conflict, Written::Read(dependency))
+    }
+
+    fn more(&mut self, name: NameId, conflict: bool, written: Written<'a>) -> Wanted {
+        self.universe.written.push(written);
         Wanted {
-            name: self.find(dependency.name).unwrap_or(self.universe.nothing),
-            dependency,
+            name,
+            conflict,
+            written: self.universe.written.len() as u32,
         }
     }
+}
 
-    /// Renumbers names and packages into their lasting order.
-    fn finish(self) -> Universe<'a> {
-        let Self {
-            mut universe,
-            names,
-            first,
-            ..
-        } = self;
-        let new_names = positions(&names, |name| name.key);
-        let new_packages = positions(&first, |first| *first);
-        let name = |id: NameId| NameId(new_names.get(id.index()).copied().unwrap_or_default());
-        let package =
-            |id: PackageId| PackageId(new_packages.get(id.index()).copied().unwrap_or_default());
-        universe.names = permuted(universe.names, &new_names);
-        universe.packages = permuted(universe.packages, &new_packages);
-        for place in &mut universe.places {
-            for slot in place.names.iter_mut().filter(|slot| **slot != 0) {
-                *slot = name(NameId(*slot - 1)).0 + 1;
+impl Universe<'_> {
+    /// Puts the names that one triggers into apk's order, each once.
+    fn sort_triggered(&mut self) {
+        for at in 0..self.names.len() {
+            let Some(Run { start, end }) = self.names.get(at).map(|name| name.install_if_of) else {
+                break;
+            };
+            if end - start < 2 {
+                continue;
+            }
+            let list = self.triggered.get(start as usize..end as usize);
+            let mut list = list.unwrap_or_default().to_vec();
+            list.sort_unstable();
+            list.dedup();
+            list.sort_by_cached_key(|id| self.table_order(*id));
+            let end = start + list.len() as u32;
+            if let (Some(to), Some(name)) = (
+                self.triggered.get_mut(start as usize..end as usize),
+                self.names.get_mut(at),
+            ) {
+                to.copy_from_slice(&list);
+                name.install_if_of.end = end;
             }
         }
-        for (_, id) in &mut universe.unknown {
-            *id = name(*id);
-        }
-        for package in &mut universe.packages {
-            package.name = name(package.name);
-            package
-                .provides
-                .iter_mut()
-                .for_each(|given| given.0 = name(given.0));
-            let wanted = package.depends.iter_mut().chain(&mut package.install_if);
-            wanted.for_each(|wanted| wanted.name = name(wanted.name));
-        }
-        for named in &mut universe.names {
-            for provider in &mut named.providers {
-                provider.package = package(provider.package);
-            }
-            named
-                .install_if_of
-                .iter_mut()
-                .for_each(|id| *id = name(*id));
-            named.install_if_of.sort_unstable();
-            named.install_if_of.dedup();
-        }
-        sort_triggered(&mut universe.names);
-        universe.nothing = name(universe.nothing);
-        universe
     }
 }
 
-/// Puts the names that one triggers into apk's order.
-fn sort_triggered(names: &mut [Name<'_>]) {
-    for at in 0..names.len() {
-        let Some(name) = names
-            .get_mut(at)
-            .filter(|name| name.install_if_of.len() > 1)
-        else {
-            continue;
-        };
-        let mut list = std::mem::take(&mut name.install_if_of);
-        list.sort_by_cached_key(|id| table_order(names, *id));
-        if let Some(name) = names.get_mut(at) {
-            name.install_if_of = list;
-        }
+/// A dependency on nothing but a name.
+fn plain(name: NameId) -> Wanted {
+    Wanted {
+        name,
+        conflict: false,
+        written: 0,
     }
 }
 
-/// Returns where each item goes when they are put in the order of their keys.
-fn positions<T, K: Ord>(items: &[T], key: impl Fn(&T) -> K) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..items.len() as u32).collect();
-    order.sort_unstable_by_key(|at| items.get(*at as usize).map(&key));
-    let mut positions = vec![0; items.len()];
-    for (position, at) in (0..).zip(order) {
-        if let Some(slot) = positions.get_mut(at as usize) {
-            *slot = position;
-        }
+/// Returns the stretch of a list from a place to its end.
+fn run<T>(start: usize, list: &[T]) -> Run {
+    Run {
+        start: start as u32,
+        end: list.len() as u32,
     }
-    positions
-}
-
-/// Puts each item where it goes.
-fn permuted<T>(items: Vec<T>, positions: &[u32]) -> Vec<T> {
-    let mut slots: Vec<Option<T>> = items.iter().map(|_| None).collect();
-    for (item, position) in items.into_iter().zip(positions) {
-        if let Some(slot) = slots.get_mut(*position as usize) {
-            *slot = Some(item);
-        }
-    }
-    slots.into_iter().flatten().collect()
 }
 
 #[cfg(test)]
 mod tests {
     use std::fmt::Write as _;
 
+    use prebake_apk::dependency;
     use prebake_apk::index::Index;
 
     use super::*;
@@ -519,7 +583,7 @@ mod tests {
     }
 
     fn solution(request: &Request<'_>, scope: Scope) -> Option<Solution> {
-        let universe = Universe::new(request, scope);
+        let universe = Universe::new(request, scope).unwrap();
         let mut search = searched(&universe, request, crate::MAX_STEPS).unwrap();
         (!search.failed).then(|| Order::new(&mut search).solution())
     }
@@ -549,7 +613,7 @@ mod tests {
             let some = solution(&request, Scope::Reachable);
             assert_eq!(some, solution(&request, Scope::Everything), "{request:?}");
             solved += u32::from(some.is_some());
-            let count = |scope| Universe::new(&request, scope).packages.len();
+            let count = |scope| Universe::new(&request, scope).unwrap().packages.len();
             left_out += count(Scope::Everything) - count(Scope::Reachable);
         }
         assert!(solved > 500 && left_out > 5000, "{solved} {left_out}");

@@ -6,7 +6,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use prebake_apk::dependency::Dependency;
-use prebake_apk::index::{Index, Stanza};
+use prebake_apk::digest::Sha256;
+use prebake_apk::index::{Index, Origin, Stanza};
 use prebake_apk::version::Dialect;
 use prebake_solve::{
     ChangeKind, MAX_STEPS, Repository, Request, Solution, SolveError, Source, solve_within, world,
@@ -44,6 +45,22 @@ pub(crate) fn number(variable: &str, otherwise: usize) -> usize {
     }
 }
 
+/// Returns an index as its parsed form has it.
+fn parsed(index: &Index) -> Index {
+    let origin = Origin {
+        sha256: Sha256::of(b"an index"),
+        fingerprint: Sha256::of(b"a key"),
+        key_name: String::new(),
+        signers: Vec::new(),
+        description: Vec::new(),
+    };
+    let bytes = index
+        .to_parsed(&origin, DIALECT)
+        .expect("an index that was read");
+    let parsed = Index::from_parsed(bytes, origin.sha256, DIALECT);
+    parsed.expect("its parsed form").0
+}
+
 /// What came of a world: apk's lines without their counters, or `unsatisfiable`.
 pub(crate) type Outcome = Vec<String>;
 
@@ -56,6 +73,8 @@ pub(crate) struct Stage {
     pub(crate) base_world: String,
     pub(crate) installed: Index,
     pub(crate) repositories: Vec<(Index, Option<String>)>,
+    /// The same indexes as their parsed forms have them.
+    parsed: Vec<Index>,
 }
 
 impl Stage {
@@ -100,6 +119,10 @@ impl Stage {
             extra: vec![],
             base_world: fs_err::read_to_string(root.path().join("etc/apk/world")).expect("a world"),
             installed: Index::parse(installed).expect("a real database"),
+            parsed: repositories
+                .iter()
+                .map(|(index, _)| parsed(index))
+                .collect(),
             repositories,
             root: Some(root),
         }
@@ -152,6 +175,10 @@ impl Stage {
             extra: vec!["--allow-untrusted".into()],
             base_world,
             installed: Index::parse(installed.into_bytes()).expect("a database"),
+            parsed: repositories
+                .iter()
+                .map(|(index, _)| parsed(index))
+                .collect(),
             repositories,
             root,
         }
@@ -181,9 +208,13 @@ impl Stage {
         outcome
     }
 
-    /// What we would do.
+    /// What we would do: over the indexes as they are read, and over their parsed forms, which have
+    /// to make no difference.
     pub(crate) fn ours(&self, words: &[String]) -> Outcome {
-        match self.solve(words, MAX_STEPS) {
+        let solved = self.solve(words, MAX_STEPS);
+        let parsed = self.solve_over(self.parsed.iter(), words, MAX_STEPS);
+        assert_eq!(parsed, solved, "{words:?} over parsed forms");
+        match solved {
             Ok(solution) => self.lines(&solution),
             Err(SolveError::Unsatisfiable(_)) => vec!["unsatisfiable".into()],
             Err(SolveError::UnknownTag { .. }) => vec!["unknown tag".into()],
@@ -207,13 +238,20 @@ impl Stage {
 
     /// Puts a world to our solver.
     pub(crate) fn solve(&self, words: &[String], max_steps: u64) -> Result<Solution, SolveError> {
-        let repositories: Vec<_> = self
-            .repositories
-            .iter()
-            .map(|(index, tag)| Repository {
-                index,
-                tag: tag.as_deref(),
-            })
+        let indexes = self.repositories.iter().map(|(index, _)| index);
+        self.solve_over(indexes, words, max_steps)
+    }
+
+    fn solve_over<'a>(
+        &'a self,
+        indexes: impl Iterator<Item = &'a Index>,
+        words: &[String],
+        max_steps: u64,
+    ) -> Result<Solution, SolveError> {
+        let tags = self.repositories.iter().map(|(_, tag)| tag.as_deref());
+        let repositories: Vec<_> = indexes
+            .zip(tags)
+            .map(|(index, tag)| Repository { index, tag })
             .collect();
         let request = Request {
             world: &self.world(words),

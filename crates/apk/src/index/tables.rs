@@ -1,0 +1,311 @@
+//! The tables of a directory, as bytes: the same whether they were made just now or are part of a
+//! parsed form that is used in place.
+//!
+//! Everything is little-endian 32-bit words. A text is where it begins in the pool, and ends before
+//! the next newline; what has none points to the newline that the pool begins with.
+
+use std::num::NonZeroU32;
+
+use memchr::memchr;
+
+use super::{Range, Record, slice};
+use crate::dependency::{self, Operator};
+use crate::version::Dialect;
+
+/// A word as it is kept.
+pub(super) type Word = [u8; 4];
+/// The bytes of a name: its text, its hash, how many mentions of names stand before its first, and
+/// where its givers and those that wait for it end; they begin where those of the name before end.
+pub(super) const NAME: usize = 5 * 4;
+/// The bytes of a giver: the package, times two and one more where the name is its own; and the
+/// text of the version that it has under the name.
+pub(super) const GIVER: usize = 2 * 4;
+
+/// Where a text begins in the pool of a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextAt(NonZeroU32);
+
+impl TextAt {
+    /// Returns the place of a text that a word stands for; `None` for none.
+    pub(super) fn new(word: u32) -> Option<Self> {
+        NonZeroU32::new(word).map(Self)
+    }
+
+    pub(super) fn word(self) -> u32 {
+        self.0.get()
+    }
+}
+
+/// The tables of one dialect.
+#[derive(Clone, Debug)]
+pub(super) struct Tables {
+    pub(super) pool: Vec<u8>,
+    /// Of each hash's first bits, where its names begin in `names`; and the end of all.
+    pub(super) buckets: Vec<Word>,
+    /// The names, ordered by hash and then by text.
+    pub(super) names: Vec<[u8; NAME]>,
+    /// Who gives each name, in the order of the names and then of the index.
+    pub(super) givers: Vec<[u8; GIVER]>,
+    /// The packages that have each name in their `install_if`, in the same order.
+    pub(super) waiting: Vec<Word>,
+}
+
+/// The tables, wherever they are kept.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View<'a> {
+    pub(super) pool: &'a [u8],
+    pub(super) buckets: &'a [Word],
+    /// The names of the buckets, and after them those that are only depended on.
+    pub(super) names: &'a [[u8; NAME]],
+    pub(super) givers: &'a [[u8; GIVER]],
+    pub(super) waiting: &'a [Word],
+}
+
+/// A name.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Entry {
+    pub(super) text: u32,
+    pub(super) hash: u32,
+    pub(super) rank: u32,
+    pub(super) givers: u32,
+    pub(super) waiting: u32,
+}
+
+/// A name where it was mentioned: its text in the pool, and who mentions it.
+struct Mention {
+    text: Range,
+    hash: u32,
+    package: u32,
+    version: u32,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Own,
+    Provided,
+    Awaited,
+}
+
+impl Tables {
+    pub(super) fn view(&self) -> View<'_> {
+        View {
+            pool: &self.pool,
+            buckets: &self.buckets,
+            names: &self.names,
+            givers: &self.givers,
+            waiting: &self.waiting,
+        }
+    }
+}
+
+impl<'a> View<'a> {
+    pub(super) fn entry(&self, position: usize) -> Option<Entry> {
+        let [text, hash, rank, givers, waiting] = words(self.names.get(position)?);
+        Some(Entry {
+            text,
+            hash,
+            rank,
+            givers,
+            waiting,
+        })
+    }
+
+    /// Returns the text that begins at a place of the pool.
+    pub(super) fn text(&self, start: u32) -> &'a str {
+        line(self.pool, start)
+    }
+
+    /// Returns the position of a name that stands in a bucket. Its text is asked for only if the
+    /// hash is found.
+    pub(super) fn find<'n>(&self, hash: u32, name: impl Fn() -> &'n str) -> Option<usize> {
+        let buckets = self.buckets.len().checked_sub(1)?;
+        let bucket = bucket(hash, buckets);
+        let start = u32::from_le_bytes(*self.buckets.get(bucket)?) as usize;
+        let end = u32::from_le_bytes(*self.buckets.get(bucket + 1)?) as usize;
+        if start == end {
+            return None;
+        }
+        let names = self.names.get(start..end)?;
+        let found = names.binary_search_by(|name_bytes| {
+            let [text, this, ..] = words::<5, NAME>(name_bytes);
+            this.cmp(&hash).then_with(|| self.text(text).cmp(name()))
+        });
+        Some(start + found.ok()?)
+    }
+}
+
+/// Returns the line of a pool that begins at a place.
+pub(super) fn line(pool: &[u8], start: u32) -> &str {
+    let rest = pool.get(start as usize..).unwrap_or_default();
+    let end = memchr(b'\n', rest).unwrap_or(rest.len());
+    let text = rest.get(..end).and_then(|text| str::from_utf8(text).ok());
+    text.unwrap_or_default()
+}
+
+/// Reads the first `W` words of `B` bytes.
+pub(super) fn words<const W: usize, const B: usize>(bytes: &[u8; B]) -> [u32; W] {
+    let mut words = [0; W];
+    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+        *word = u32::from_le_bytes(*bytes);
+    }
+    words
+}
+
+/// Writes `W` words as `B` bytes.
+pub(super) fn bytes<const W: usize, const B: usize>(words: [u32; W]) -> [u8; B] {
+    let mut bytes = [0; B];
+    for (to, word) in bytes.as_chunks_mut().0.iter_mut().zip(words) {
+        *to = word.to_le_bytes();
+    }
+    bytes
+}
+
+/// Makes the tables of an index.
+pub(super) fn build(text: &str, records: &[Record], dialect: Dialect) -> Tables {
+    let (pool, mentions) = mentions(text, records, dialect);
+    let buckets = mentions.len().next_power_of_two();
+    // A name's mentions come together: first by the first bits of its hash, then by the rest.
+    let mut ends = vec![0_u32; buckets + 1];
+    for mention in &mentions {
+        if let Some(count) = ends.get_mut(bucket(mention.hash, buckets) + 1) {
+            *count += 1;
+        }
+    }
+    let mut sum = 0;
+    for end in &mut ends {
+        sum += *end;
+        *end = sum;
+    }
+    let starts = ends.clone();
+    let mut order = vec![0_u32; mentions.len()];
+    for (at, mention) in mentions.iter().enumerate() {
+        if let Some(next) = ends.get_mut(bucket(mention.hash, buckets)) {
+            if let Some(slot) = order.get_mut(*next as usize) {
+                *slot = at as u32;
+            }
+            *next += 1;
+        }
+    }
+    let key = |at: &u32| {
+        let mention = mentions.get(*at as usize);
+        mention.map(|mention| (mention.hash, part(&pool, mention.text)))
+    };
+    let mut tables = Tables {
+        pool: Vec::new(),
+        buckets: Vec::with_capacity(buckets + 1),
+        names: Vec::with_capacity(mentions.len()),
+        givers: Vec::with_capacity(mentions.len()),
+        waiting: Vec::new(),
+    };
+    for pair in starts.windows(2) {
+        let [start, end] = *pair else { break };
+        let names = (tables.names.len() as u32).to_le_bytes();
+        tables.buckets.push(names);
+        let Some(order) = order.get_mut(start as usize..end as usize) else {
+            break;
+        };
+        if order.len() > 1 {
+            order.sort_by(|a, b| key(a).cmp(&key(b)));
+        }
+        let mut last = None;
+        for (at, next) in order
+            .iter()
+            .zip(order.iter().skip(1).map(Some).chain([None]))
+        {
+            let Some(mention) = mentions.get(*at as usize) else {
+                break;
+            };
+            let first = *last.get_or_insert((*at, mention.text.start));
+            if mention.kind == Kind::Awaited {
+                tables.waiting.push(mention.package.to_le_bytes());
+            } else {
+                let package = mention.package * 2 + u32::from(mention.kind == Kind::Own);
+                tables.givers.push(bytes([package, mention.version]));
+            }
+            if next.is_none_or(|next| key(next) != key(at)) {
+                let (rank, text) = first;
+                let (givers, waiting) = (tables.givers.len(), tables.waiting.len());
+                let entry = [text, mention.hash, rank, givers as u32, waiting as u32];
+                tables.names.push(bytes(entry));
+                last = None;
+            }
+        }
+    }
+    let names = (tables.names.len() as u32).to_le_bytes();
+    tables.buckets.push(names);
+    tables.pool = pool;
+    tables
+}
+
+/// Returns every name where it stands in the text, in its order: of each package its own, what it
+/// provides, and what it waits for. With them the pool that has them, and all versions.
+fn mentions(text: &str, records: &[Record], dialect: Dialect) -> (Vec<u8>, Vec<Mention>) {
+    // Alpine's packages have between two and three names each, with some twenty letters.
+    let mut mentions = Vec::with_capacity(records.len() * 3);
+    let mut pool = Vec::with_capacity(records.len() * 80);
+    pool.push(b'\n');
+    let mut put = |text: &str| {
+        let start = pool.len() as u32;
+        pool.extend_from_slice(text.as_bytes());
+        let end = pool.len() as u32;
+        pool.push(b'\n');
+        Range { start, end }
+    };
+    for (package, record) in (0..).zip(records) {
+        let own = slice(text, record.version);
+        let own_at = put(own).start;
+        let mut mention = |text: Range, name: &str, version, kind| {
+            mentions.push(Mention {
+                text,
+                hash: hash(name.as_bytes()),
+                package,
+                version,
+                kind,
+            });
+        };
+        let name = slice(text, record.name);
+        mention(put(name), name, own_at, Kind::Own);
+        for provided in dependency::list(slice(text, record.provides), dialect) {
+            let version = match provided.operator {
+                Operator::Any => 0,
+                _ if provided.version == own => own_at,
+                _ => put(provided.version).start,
+            };
+            let name = provided.name;
+            mention(put(name), name, version, Kind::Provided);
+        }
+        for awaited in dependency::list(slice(text, record.install_if), dialect) {
+            mention(put(awaited.name), awaited.name, 0, Kind::Awaited);
+        }
+    }
+    (pool, mentions)
+}
+
+fn part(pool: &[u8], range: Range) -> &[u8] {
+    pool.get(range.start as usize..range.end as usize)
+        .unwrap_or_default()
+}
+
+/// Returns which of `buckets`, a power of two, a hash is in: its first bits say so.
+fn bucket(hash: u32, buckets: usize) -> usize {
+    ((u64::from(hash) * buckets as u64) >> 32) as usize
+}
+
+/// Returns the hash of a name. It need not be strong: names of one bucket are kept in order, so
+/// that many of them cost a few comparisons more and no more.
+pub(super) fn hash(name: &[u8]) -> u32 {
+    // 2^64 divided by the golden ratio: an odd number with bits all over.
+    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+    let (words, rest) = name.as_chunks::<8>();
+    let mut last = [0; 8];
+    for (to, from) in last.iter_mut().zip(rest) {
+        *to = *from;
+    }
+    let mix = |hash: u64, word: [u8; 8]| {
+        (hash.rotate_left(23) ^ u64::from_le_bytes(word)).wrapping_mul(MULTIPLIER)
+    };
+    let hash = words.iter().copied().fold(name.len() as u64, mix);
+    let hash = mix(hash, last);
+    ((hash ^ (hash >> 29)).wrapping_mul(MULTIPLIER) >> 32) as u32
+}
