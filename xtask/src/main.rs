@@ -1,15 +1,18 @@
-//! What developers run: `cargo xtask check`, `ci` and `quickstart`.
+//! What developers run: `cargo xtask check`, `ci`, `cross` and `quickstart`.
 
 mod bench;
 mod check;
+mod cross;
 mod quickstart;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const USAGE: &str = "\
 cargo xtask check       format, clippy, tests, docs
 cargo xtask ci          the same, with every outside judge required
 cargo xtask bench       prebake against its peers, in one run
+cargo xtask cross [DIR] Windows and macOS: what compiles, and what runs under wine
 cargo xtask quickstart  bake the example recipe and say what was done
 ";
 
@@ -22,6 +25,7 @@ fn main() -> ExitCode {
         ["bench"] => check::bench(),
         ["bench-run"] => bench::run(),
         ["bench-child", ..] => bench::child(&arguments[1..]),
+        ["cross", ..] => cross::run(&arguments[1..]),
         ["quickstart"] => quickstart::run(),
         _ => {
             eprint!("{USAGE}");
@@ -35,4 +39,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Returns the folder that cargo builds in.
+fn target_folder() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
+        PathBuf::from,
+    )
 }
