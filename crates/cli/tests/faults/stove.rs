@@ -208,6 +208,7 @@ pub(crate) fn start(kitchen: &Kitchen, arguments: &[&str]) -> Child {
 }
 
 /// Waits until `happened`, which the child must live to see.
+#[cfg(unix)]
 #[track_caller]
 pub(crate) fn until(child: &mut Child, happened: impl Fn() -> bool) {
     while !happened() {
@@ -218,6 +219,7 @@ pub(crate) fn until(child: &mut Child, happened: impl Fn() -> bool) {
 }
 
 /// Sends a signal, by its name.
+#[cfg(unix)]
 pub(crate) fn signal(child: &Child, name: &str) {
     let number = child.id().to_string();
     let sent = Command::new("kill").args(["-s", name, &number]).status();
