@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use prebake_apk::digest::Sha256;
 use prebake_testkit::base::BaseBuilder;
@@ -222,7 +222,9 @@ pub(crate) fn until(child: &mut Child, happened: impl Fn() -> bool) {
 #[cfg(unix)]
 pub(crate) fn signal(child: &Child, name: &str) {
     let number = child.id().to_string();
-    let sent = Command::new("kill").args(["-s", name, &number]).status();
+    let sent = std::process::Command::new("kill")
+        .args(["-s", name, &number])
+        .status();
     assert!(sent.unwrap().success());
 }
 

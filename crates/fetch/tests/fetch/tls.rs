@@ -3,7 +3,11 @@
 
 #![cfg_attr(
     not(target_os = "linux"),
-    expect(dead_code, unused_imports, reason = "only Linux is told what to trust by variables")
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "only Linux is told what to trust by variables"
+    )
 )]
 
 use prebake_testkit::http::{Fault, Server};
