@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use prebake_apk::digest::Sha256;
 use prebake_testkit::base::BaseBuilder;
@@ -208,6 +208,7 @@ pub(crate) fn start(kitchen: &Kitchen, arguments: &[&str]) -> Child {
 }
 
 /// Waits until `happened`, which the child must live to see.
+#[cfg(unix)]
 #[track_caller]
 pub(crate) fn until(child: &mut Child, happened: impl Fn() -> bool) {
     while !happened() {
@@ -218,9 +219,12 @@ pub(crate) fn until(child: &mut Child, happened: impl Fn() -> bool) {
 }
 
 /// Sends a signal, by its name.
+#[cfg(unix)]
 pub(crate) fn signal(child: &Child, name: &str) {
     let number = child.id().to_string();
-    let sent = Command::new("kill").args(["-s", name, &number]).status();
+    let sent = std::process::Command::new("kill")
+        .args(["-s", name, &number])
+        .status();
     assert!(sent.unwrap().success());
 }
 

@@ -97,7 +97,8 @@ impl Setup {
                 } else if entry.file_name() != "CACHEDIR.TAG" {
                     let path = entry.path();
                     let name = path.strip_prefix(self.root()).unwrap();
-                    names.push(name.to_str().unwrap().to_owned());
+                    // As every host shows it.
+                    names.push(name.to_str().unwrap().replace('\\', "/"));
                 }
             }
         }

@@ -1,6 +1,15 @@
 //! HTTPS, by the certificates that the system trusts. What the system trusts is settled when a
 //! process starts, so each case runs in a process of its own.
 
+#![cfg_attr(
+    not(target_os = "linux"),
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "only Linux is told what to trust by variables"
+    )
+)]
+
 use prebake_testkit::http::{Fault, Server};
 use prebake_testkit::tls::Authority;
 

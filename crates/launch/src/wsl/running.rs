@@ -224,7 +224,9 @@ impl Running for WslRunning {
     }
 
     fn kill(&self) -> Result<(), LaunchError> {
-        if matches!(*self.relay(), Relay::Ended { .. }) || matches!(self.look(), Ok(Some(_))) {
+        // That it never began is an end too, which is `wait`'s to tell.
+        let _ = self.look();
+        if matches!(*self.relay(), Relay::Ended { .. }) {
             return Ok(());
         }
         self.was_killed.store(true, Ordering::SeqCst);
