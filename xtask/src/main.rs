@@ -2,6 +2,7 @@
 
 mod bench;
 mod check;
+mod embed;
 mod quickstart;
 
 use std::process::ExitCode;
@@ -10,6 +11,7 @@ const USAGE: &str = "\
 cargo xtask check       format, clippy, tests, docs
 cargo xtask ci          the same, with every outside judge required
 cargo xtask bench       prebake against its peers, in one run
+cargo xtask embed       what carrying a rootfs costs whoever compiles a program
 cargo xtask quickstart  bake the example recipe and say what was done
 ";
 
@@ -22,6 +24,7 @@ fn main() -> ExitCode {
         ["bench"] => check::bench(),
         ["bench-run"] => bench::run(),
         ["bench-child", ..] => bench::child(&arguments[1..]),
+        ["embed"] => embed::run(),
         ["quickstart"] => quickstart::run(),
         _ => {
             eprint!("{USAGE}");

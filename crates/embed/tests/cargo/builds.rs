@@ -265,3 +265,15 @@ fn a_member_of_a_workspace_has_its_recipe_where_it_likes() {
     assert!(told.starts_with("workspace "), "{told}");
     assert!(workspace.path("image/guest.lock").exists());
 }
+
+#[cfg(unix)]
+#[test]
+fn a_home_that_cannot_be_written_to_is_left_alone() {
+    let kitchen = Kitchen::new();
+    let package = Package::telling("homeless");
+    kitchen.recipe(&package, "prebake.toml", "homeless");
+    // Not even root makes a folder in `/dev/null`.
+    let told = package.told(&[("HOME", "/dev/null"), ("XDG_CACHE_HOME", "")]);
+    assert!(told.starts_with("homeless "), "{told}");
+    assert!(package.out("prebake/cache/v1/sha256").is_dir());
+}
