@@ -2,12 +2,13 @@
 //!
 //! A package as a user's is built over and over by the real cargo, with a rootfs of incompressible
 //! bytes, embedded and as a side car. Of each rustc that compiles the program itself the time and
-//! the most memory are taken (by GNU `time`), and the build script is run alone: with nothing to
-//! do, and with everything in the cache. The figures are in `docs/embed.md`.
+//! the most memory are taken, and the build script is run alone: with nothing to do, and with
+//! everything in the cache. GNU `time` measures; times are those of the processors, which hardly
+//! depend on what else the machine does. The figures are in `docs/embed.md`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use prebake_testkit::mirror::MirrorBuilder;
 
@@ -17,8 +18,11 @@ const ROUNDS: usize = 5;
 /// How large the rootfs are, in bytes.
 const SIZES: [u64; 2] = [4 << 20, 100 << 20];
 
-/// Measures rustc: appends seconds and kilobytes to a file.
-const WRAPPER: &str = "#!/bin/sh\nexec time -a -o \"$MEASURED\" -f '%e %M' \"$@\"\n";
+/// Measures a program: appends seconds for itself, those of the system, and kilobytes to a file.
+const WRAPPER: &str = "#!/bin/sh\nexec time -a -o \"$MEASURED\" -f '%U %S %M' \"$@\"\n";
+
+/// What a run of a program took: seconds of processors, and kilobytes.
+type Taken = (f64, u64);
 
 const BUILD: &str = "fn main() {
     let placement = match std::env::var_os(\"SIDE_CAR\") {
@@ -74,17 +78,15 @@ pub(crate) fn run() -> Result<(), String> {
                     is_release,
                     is_side_car,
                 };
-                let (time, memory) = package.compile()?;
-                let (idle, cached) = package.bake()?;
+                let (rustc, memory) = package.compile()?;
+                let [(idle, _), (cached, _)] = package.bake()?;
                 say(&format!(
-                    "{} MiB, {}, {}: rustc {time:.2} s and {} MB at most; build script {} ms with \
-                     nothing to do, {} ms from the cache",
+                    "{} MiB, {}, {}: rustc {rustc:.2} s, {} MB; build script {idle:.2} s with \
+                     nothing to do, {cached:.2} s from the cache",
                     size >> 20,
                     if is_release { "release" } else { "debug" },
                     if is_side_car { "side car" } else { "embedded" },
                     memory / 1000,
-                    idle.as_millis(),
-                    cached.as_millis(),
                 ));
             }
         }
@@ -115,31 +117,38 @@ impl Package {
         command
     }
 
-    /// Compiles the program; returns how many seconds and kilobytes that takes.
-    fn compile(&self) -> Result<(f64, u64), String> {
-        let (mut times, mut memories) = (Vec::new(), Vec::new());
+    /// Compiles the program; returns what that takes.
+    fn compile(&self) -> Result<Taken, String> {
+        let mut taken = Vec::new();
         for round in 0..=ROUNDS {
             let main = format!("// {round} {:?}\n{MAIN}", Instant::now());
             write(&self.folder.join("src/main.rs"), &main)?;
-            let _ = fs_err::remove_file(self.folder.join("measured"));
-            succeed(self.cargo())?;
+            let one = self.measured(self.cargo())?;
             // The first one compiles the build script too, and is not counted.
-            if round > 0 {
-                let measured = fs_err::read_to_string(self.folder.join("measured"));
-                let measured = measured.map_err(text)?;
-                let last = measured.lines().last().unwrap_or_default();
-                let (time, memory) = last.split_once(' ').ok_or("GNU time said nothing")?;
-                times.push(time.parse::<f64>().map_err(text)?);
-                memories.push(memory.parse::<u64>().map_err(text)?);
-            }
+            taken.extend((round > 0).then_some(one));
         }
-        times.sort_by(f64::total_cmp);
-        memories.sort_unstable();
-        Ok((times[ROUNDS / 2], memories[ROUNDS / 2]))
+        Ok(median(taken))
+    }
+
+    /// Runs a command; returns what the last program in it took that was measured.
+    fn measured(&self, command: Command) -> Result<Taken, String> {
+        let file = self.folder.join("measured");
+        let _ = fs_err::remove_file(&file);
+        succeed(command)?;
+        let lines = fs_err::read_to_string(file).map_err(text)?;
+        let last = lines.lines().last().unwrap_or_default();
+        let words: Vec<f64> = last
+            .split(' ')
+            .filter_map(|word| word.parse().ok())
+            .collect();
+        match words[..] {
+            [own, system, memory] => Ok((own + system, memory as u64)),
+            _ => Err(format!("GNU time said {last:?}")),
+        }
     }
 
     /// Runs the build script with nothing to do, and with everything in the cache.
-    fn bake(&self) -> Result<(Duration, Duration), String> {
+    fn bake(&self) -> Result<[Taken; 2], String> {
         let profile = if self.is_release { "release" } else { "debug" };
         let build = self.folder.join("target").join(profile).join("build");
         let (mut script, mut out) = (None, None);
@@ -154,8 +163,9 @@ impl Package {
         }
         let (script, out) = script.zip(out).ok_or("cargo has left no build script")?;
         let run = || {
-            let mut command = Command::new(&script);
+            let mut command = Command::new(self.folder.join("wrapper"));
             command
+                .arg(&script)
                 .current_dir(&self.folder)
                 .env("CARGO_MANIFEST_DIR", &self.folder)
                 .env("CARGO_CFG_TARGET_ARCH", std::env::consts::ARCH)
@@ -163,12 +173,11 @@ impl Package {
                 .env("NUM_JOBS", "2")
                 .env("OUT_DIR", &out)
                 .env("PREBAKE_CACHE", self.folder.join("cache"))
+                .env("MEASURED", self.folder.join("measured"))
                 .envs(self.is_side_car.then_some(("SIDE_CAR", "1")))
                 .stdout(Stdio::null())
                 .stderr(Stdio::null());
-            let start = Instant::now();
-            succeed(command)?;
-            Ok::<_, String>(start.elapsed())
+            self.measured(command)
         };
         let (mut idle, mut cached) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
@@ -178,10 +187,17 @@ impl Package {
             fs_err::remove_dir_all(out.join("prebake")).map_err(text)?;
             cached.push(run()?);
         }
-        idle.sort();
-        cached.sort();
-        Ok((idle[ROUNDS / 2], cached[ROUNDS / 2]))
+        Ok([median(idle), median(cached)])
     }
+}
+
+fn median(taken: Vec<Taken>) -> Taken {
+    let (mut times, mut memories): (Vec<_>, Vec<_>) = taken.into_iter().unzip();
+    times.sort_by(f64::total_cmp);
+    memories.sort_unstable();
+    let middle = times.len() / 2;
+    let time = times.get(middle).copied().unwrap_or_default();
+    (time, memories.get(middle).copied().unwrap_or_default())
 }
 
 fn manifest(checkout: &Path) -> String {

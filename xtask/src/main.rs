@@ -1,16 +1,19 @@
-//! What developers run: `cargo xtask check`, `ci` and `quickstart`.
+//! What developers run: `cargo xtask check`, `ci`, `cross` and `quickstart`.
 
 mod bench;
 mod check;
+mod cross;
 mod embed;
 mod quickstart;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const USAGE: &str = "\
 cargo xtask check       format, clippy, tests, docs
 cargo xtask ci          the same, with every outside judge required
 cargo xtask bench       prebake against its peers, in one run
+cargo xtask cross [DIR] Windows and macOS: what compiles, and what runs under wine
 cargo xtask embed       what carrying a rootfs costs whoever compiles a program
 cargo xtask quickstart  bake the example recipe and say what was done
 ";
@@ -24,6 +27,7 @@ fn main() -> ExitCode {
         ["bench"] => check::bench(),
         ["bench-run"] => bench::run(),
         ["bench-child", ..] => bench::child(&arguments[1..]),
+        ["cross", ..] => cross::run(&arguments[1..]),
         ["embed"] => embed::run(),
         ["quickstart"] => quickstart::run(),
         _ => {
@@ -38,4 +42,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Returns the folder that cargo builds in.
+fn target_folder() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
+        PathBuf::from,
+    )
 }

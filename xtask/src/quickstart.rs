@@ -31,7 +31,7 @@ enum Source {
 }
 
 pub(crate) fn run() -> Result<(), String> {
-    let folder = target_folder().join("quickstart");
+    let folder = crate::target_folder().join("quickstart");
     // Begins from nothing each time, but for the cache of downloads.
     let _ = fs_err::remove_dir_all(folder.join("embed"));
     let _ = fs_err::remove_file(folder.join("prebake.lock"));
@@ -236,13 +236,6 @@ fn made_mirror() -> Mirror {
     builder.build()
 }
 
-fn target_folder() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
-        PathBuf::from,
-    )
-}
-
 /// Builds the program and returns where it is.
 fn program() -> Result<PathBuf, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -254,7 +247,7 @@ fn program() -> Result<PathBuf, String> {
         return Err("prebake does not build".to_owned());
     }
     let name = format!("prebake{}", std::env::consts::EXE_SUFFIX);
-    let path = target_folder().join("debug").join(name);
+    let path = crate::target_folder().join("debug").join(name);
     path.canonicalize()
         .map_err(|error| format!("{}: {error}", path.display()))
 }

@@ -138,7 +138,7 @@ impl Repositories<'_> {
         reading: Reading,
     ) -> Result<Opened, Error> {
         let keys = keys::keyring(&self.base.keys, &self.recipe.base.keys, place.keys)?;
-        let bytes = blob.read_verified(MAX_INDEX_BYTES).map_err(Error::Cache)?;
+        // The hash was checked when the blob was fetched, and the bytes are not wanted now.
         if held.is_empty()
             && reading == Reading::Parsed
             && let Some((index, origin)) = self.cached(blob, &keys)
@@ -151,6 +151,7 @@ impl Repositories<'_> {
                 to_keep: None,
             });
         }
+        let bytes = blob.read_verified(MAX_INDEX_BYTES).map_err(Error::Cache)?;
         self.open_signed(place, blob, &bytes, &keys, held)
     }
 

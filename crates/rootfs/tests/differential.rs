@@ -1,5 +1,7 @@
 //! Our tree against what the real apk leaves in the same base.
 
+// The real apk is a program of Linux, and its trees are read by what Unix tells of files.
+#![cfg(unix)]
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,

@@ -2,6 +2,8 @@
 //!
 //! Where apk prints an error and ends with 1, a bake must refuse.
 
+// The real apk is a program of Linux, and its trees are read by what Unix tells of files.
+#![cfg(unix)]
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
