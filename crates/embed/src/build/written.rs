@@ -1,6 +1,7 @@
 //! What a bake leaves in `OUT_DIR`: `prebake/NAME.tar.gz`, and the code that includes it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use prebake::BuiltOutput;
 use prebake::lock::LockedRootfs;
@@ -8,6 +9,9 @@ use prebake::output_file::OutputFile;
 use prebake::recipe::Recipe;
 
 use super::{BakeError, Baked, Cargo, Placement, report};
+
+/// How the name of code ends that an earlier run of the build script has left.
+const BEFORE: &str = "rs.before";
 
 /// What a bake leaves in `OUT_DIR`, or has left there before.
 #[derive(Debug)]
@@ -64,16 +68,21 @@ impl<'r> Written<'r> {
     ///
     /// The bytes are not hashed: a build must not be slowed down by it, and an import does.
     pub(crate) fn found(&self) -> Option<Baked> {
+        put_aside(self.out);
         let length = length(&self.image())?;
-        let code = fs_err::read_to_string(self.path("rs")).ok()?;
+        let (before, code) = (self.path(BEFORE), self.path("rs"));
+        // A recipe that is baked twice has it back already.
+        let here = if before.exists() { &before } else { &code };
+        let text = fs_err::read_to_string(here).ok()?;
         let is_beside = || match self.placement {
             Placement::Embedded => true,
             Placement::SideCar => self
                 .side_car()
                 .is_none_or(|path| self::length(&path) == Some(length)),
         };
-        let is_wanted = code.lines().next() == Some(&self.stamp(length)) && is_beside();
-        is_wanted.then(|| self.baked(true))
+        let is_wanted = text.lines().next() == Some(&self.stamp(length)) && is_beside();
+        let is_back = is_wanted && (*here == code || fs_err::rename(before, code).is_ok());
+        is_back.then(|| self.baked(true))
     }
 
     /// Writes what goes with the `tar.gz` that was baked.
@@ -155,6 +164,23 @@ impl<'r> Written<'r> {
             built.about.packages.len(),
         )
     }
+}
+
+/// Puts the code of earlier runs out of the program's sight, once in a run: what this run neither
+/// finds good nor writes is of a recipe that has another name now, and must not be included.
+fn put_aside(out: &Path) {
+    static DONE: Once = Once::new();
+    DONE.call_once(|| {
+        let Ok(entries) = fs_err::read_dir(out.join("prebake")) else {
+            return;
+        };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            if path.extension().is_some_and(|ending| ending == "rs") {
+                // What cannot be renamed cannot be written over either, which is an error then.
+                let _ = fs_err::rename(&path, path.with_extension(BEFORE));
+            }
+        }
+    });
 }
 
 fn length(path: &Path) -> Option<u64> {

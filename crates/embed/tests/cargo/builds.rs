@@ -178,6 +178,13 @@ fn what_is_not_the_rootfs_does_not_compile() {
     );
     fs_err::write(&code, text).unwrap();
     assert_eq!(package.told(variables), told);
+    // Nor is what the recipe was called before.
+    let recipe = kitchen.recipe(&package, "prebake.toml", "renamed");
+    let said = package.refused(&[], variables);
+    assert!(said.contains("prebake/foreign.rs"), "{said}");
+    let back = recipe.replace("renamed", "foreign");
+    package.write("prebake.toml", &back);
+    assert_eq!(package.told(variables), told);
 }
 
 #[test]
