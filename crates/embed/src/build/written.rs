@@ -136,14 +136,14 @@ impl<'r> Written<'r> {
             about.release,
             about.arch,
             about.identity.as_bytes(),
-            about.unpacked,
+            literal(about.unpacked),
         );
         let rootfs = match self.placement {
             Placement::Embedded => format!(
                 "    static ROOTFS: {crate_name}::Rootfs = {crate_name}::Rootfs::new(\n    {about},\n    \
                  {crate_name}::Image::Embedded({generated}::checked(\n        \
                  include_bytes!(\"{name}.tar.gz\"),\n        {},\n    )),\n    );\n    &ROOTFS\n",
-                built.size
+                literal(built.size)
             ),
             Placement::SideCar => format!(
                 "    static ROOTFS: std::sync::LazyLock<{crate_name}::Rootfs> =\n    \
@@ -183,6 +183,19 @@ fn put_aside(out: &Path) {
     });
 }
 
+/// Returns a number as clippy wants to have it in the code of whoever turns its pedantry on.
+fn literal(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push('_');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 fn length(path: &Path) -> Option<u64> {
     fs_err::metadata(path).ok().map(|metadata| metadata.len())
 }
@@ -198,4 +211,15 @@ fn copy(from: &Path, to: &Path) -> Result<(), BakeError> {
         path: to.to_owned(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::literal;
+
+    #[test]
+    fn numbers_have_their_thousands_apart() {
+        let texts = [0, 999, 1000, 3_956_502].map(literal);
+        assert_eq!(texts, ["0", "999", "1_000", "3_956_502"]);
+    }
 }
