@@ -19,10 +19,13 @@ fn compile_step() -> Result<(), String> {
     let arch = get("CARGO_CFG_TARGET_ARCH")?;
     let host = get("HOST")?;
     let is_native = host.starts_with(&arch) && host.ends_with("-linux-gnu");
-    let compiler = env::var("CI_DAEMON_CC").unwrap_or_else(|_| match is_native {
-        true => "cc".to_owned(),
-        // As Debian, Fedora and Homebrew call their cross compilers.
-        false => format!("{arch}-linux-gnu-gcc"),
+    let compiler = env::var("CI_DAEMON_CC").unwrap_or_else(|_| {
+        if is_native {
+            "cc".to_owned()
+        } else {
+            // As Debian, Fedora and Homebrew call their cross compilers.
+            format!("{arch}-linux-gnu-gcc")
+        }
     });
     let status = Command::new(&compiler)
         .args(["-O2", "-Wall", "-o"])

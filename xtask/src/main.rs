@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod cross;
+mod embed;
 mod quickstart;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ cargo xtask check       format, clippy, tests, docs
 cargo xtask ci          the same, with every outside judge required
 cargo xtask bench       prebake against its peers, in one run
 cargo xtask cross [DIR] Windows and macOS: what compiles, and what runs under wine
+cargo xtask embed       what carrying a rootfs costs whoever compiles a program
 cargo xtask quickstart  bake the example recipe and say what was done
 ";
 
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         ["bench-run"] => bench::run(),
         ["bench-child", ..] => bench::child(&arguments[1..]),
         ["cross", ..] => cross::run(&arguments[1..]),
+        ["embed"] => embed::run(),
         ["quickstart"] => quickstart::run(),
         _ => {
             eprint!("{USAGE}");

@@ -40,7 +40,8 @@ impl CacheFolder {
             Ok(root) if is_set(CACHE_VARIABLE) || is_writable(&root).is_ok() => only(root),
             Ok(root) => Self {
                 root: own,
-                read_only: Some(root),
+                // A home folder that is none at all is not worth a message.
+                read_only: root.is_dir().then_some(root),
             },
             Err(_) => only(own),
         }

@@ -1,6 +1,7 @@
 //! What a bake leaves in `OUT_DIR`: `prebake/NAME.tar.gz`, and the code that includes it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use prebake::BuiltOutput;
 use prebake::lock::LockedRootfs;
@@ -8,6 +9,9 @@ use prebake::output_file::OutputFile;
 use prebake::recipe::Recipe;
 
 use super::{BakeError, Baked, Cargo, Placement, report};
+
+/// How the name of code ends that an earlier run of the build script has left.
+const BEFORE: &str = "rs.before";
 
 /// What a bake leaves in `OUT_DIR`, or has left there before.
 #[derive(Debug)]
@@ -64,16 +68,21 @@ impl<'r> Written<'r> {
     ///
     /// The bytes are not hashed: a build must not be slowed down by it, and an import does.
     pub(crate) fn found(&self) -> Option<Baked> {
+        put_aside(self.out);
         let length = length(&self.image())?;
-        let code = fs_err::read_to_string(self.path("rs")).ok()?;
+        let (before, code) = (self.path(BEFORE), self.path("rs"));
+        // A recipe that is baked twice has it back already.
+        let here = if before.exists() { &before } else { &code };
+        let text = fs_err::read_to_string(here).ok()?;
         let is_beside = || match self.placement {
             Placement::Embedded => true,
             Placement::SideCar => self
                 .side_car()
                 .is_none_or(|path| self::length(&path) == Some(length)),
         };
-        let is_wanted = code.lines().next() == Some(&self.stamp(length)) && is_beside();
-        is_wanted.then(|| self.baked(true))
+        let is_wanted = text.lines().next() == Some(&self.stamp(length)) && is_beside();
+        let is_back = is_wanted && (*here == code || fs_err::rename(before, code).is_ok());
+        is_back.then(|| self.baked(true))
     }
 
     /// Writes what goes with the `tar.gz` that was baked.
@@ -127,14 +136,14 @@ impl<'r> Written<'r> {
             about.release,
             about.arch,
             about.identity.as_bytes(),
-            about.unpacked,
+            literal(about.unpacked),
         );
         let rootfs = match self.placement {
             Placement::Embedded => format!(
                 "    static ROOTFS: {crate_name}::Rootfs = {crate_name}::Rootfs::new(\n    {about},\n    \
                  {crate_name}::Image::Embedded({generated}::checked(\n        \
                  include_bytes!(\"{name}.tar.gz\"),\n        {},\n    )),\n    );\n    &ROOTFS\n",
-                built.size
+                literal(built.size)
             ),
             Placement::SideCar => format!(
                 "    static ROOTFS: std::sync::LazyLock<{crate_name}::Rootfs> =\n    \
@@ -157,6 +166,36 @@ impl<'r> Written<'r> {
     }
 }
 
+/// Puts the code of earlier runs out of the program's sight, once in a run: what this run neither
+/// finds good nor writes is of a recipe that has another name now, and must not be included.
+fn put_aside(out: &Path) {
+    static DONE: Once = Once::new();
+    DONE.call_once(|| {
+        let Ok(entries) = fs_err::read_dir(out.join("prebake")) else {
+            return;
+        };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            if path.extension().is_some_and(|ending| ending == "rs") {
+                // What cannot be renamed cannot be written over either, which is an error then.
+                let _ = fs_err::rename(&path, path.with_extension(BEFORE));
+            }
+        }
+    });
+}
+
+/// Returns a number as clippy wants to have it in the code of whoever turns its pedantry on.
+fn literal(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push('_');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 fn length(path: &Path) -> Option<u64> {
     fs_err::metadata(path).ok().map(|metadata| metadata.len())
 }
@@ -172,4 +211,15 @@ fn copy(from: &Path, to: &Path) -> Result<(), BakeError> {
         path: to.to_owned(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::literal;
+
+    #[test]
+    fn numbers_have_their_thousands_apart() {
+        let texts = [0, 999, 1000, 3_956_502].map(literal);
+        assert_eq!(texts, ["0", "999", "1_000", "3_956_502"]);
+    }
 }

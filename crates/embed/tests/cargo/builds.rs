@@ -178,6 +178,13 @@ fn what_is_not_the_rootfs_does_not_compile() {
     );
     fs_err::write(&code, text).unwrap();
     assert_eq!(package.told(variables), told);
+    // Nor is what the recipe was called before.
+    let recipe = kitchen.recipe(&package, "prebake.toml", "renamed");
+    let said = package.refused(&[], variables);
+    assert!(said.contains("prebake/foreign.rs"), "{said}");
+    let back = recipe.replace("renamed", "foreign");
+    package.write("prebake.toml", &back);
+    assert_eq!(package.told(variables), told);
 }
 
 #[test]
@@ -264,4 +271,16 @@ fn a_member_of_a_workspace_has_its_recipe_where_it_likes() {
     let told = workspace.told(&[("PREBAKE_CACHE", &cache)]);
     assert!(told.starts_with("workspace "), "{told}");
     assert!(workspace.path("image/guest.lock").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_home_that_cannot_be_written_to_is_left_alone() {
+    let kitchen = Kitchen::new();
+    let package = Package::telling("homeless");
+    kitchen.recipe(&package, "prebake.toml", "homeless");
+    // Not even root makes a folder in `/dev/null`.
+    let told = package.told(&[("HOME", "/dev/null"), ("XDG_CACHE_HOME", "")]);
+    assert!(told.starts_with("homeless "), "{told}");
+    assert!(package.out("prebake/cache/v1/sha256").is_dir());
 }

@@ -274,6 +274,8 @@ fn cargo_below(base: &Path, folder: &Path) -> Command {
     }
     command
         .env("CARGO_TARGET_DIR", base.join("target"))
+        // Rustup's own would ask for a home folder, which some of these have not.
+        .env("RUSTC", Path::new(env!("CARGO")).with_file_name("rustc"))
         // Nobody debugs these, and without it they are built in half the time.
         .env("CARGO_PROFILE_DEV_DEBUG", "0")
         .env("CARGO_INCREMENTAL", "0")

@@ -107,10 +107,7 @@ fn sandboxed(package: &Package, home: &str, arguments: &[&str]) -> Command {
     for (name, value) in plain.get_envs() {
         command.envs(value.map(|value| (name, value)));
     }
-    let cargo = std::path::Path::new(env!("CARGO"));
-    command
-        .env("RUSTC", cargo.with_file_name("rustc"))
-        .env("CARGO_HOME", home);
+    command.env("CARGO_HOME", home);
     for name in ["PATH", "SystemRoot", "TMPDIR"] {
         command.envs(std::env::var_os(name).map(|value| (name, value)));
     }
