@@ -91,6 +91,10 @@ enum Links<'a> {
 }
 
 /// Iterates over what a package provides.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is used where it is made, and never kept"
+)]
 enum Provides<'a> {
     Text(Referring<'a>, Dependencies<'a>),
     Parsed(parsed::Provides<'a>),
@@ -137,7 +141,8 @@ impl<'a> Directory<'a> {
         self.tables.text(at.word())
     }
 
-    /// Returns the name at a position; positions have an order that means nothing.
+    /// Returns the name at a position. Positions are in the order in which the index first has the
+    /// names, except for those that are only depended on.
     pub fn get(&self, position: usize) -> Option<Named<'a>> {
         let tables = &self.tables;
         let entry = tables.entry(position)?;
@@ -179,11 +184,6 @@ impl<'a> Named<'a> {
 
     fn hash(&self) -> u32 {
         self.entry.hash
-    }
-
-    /// Returns a number by which names are in the order in which the index first has them.
-    pub fn rank(&self) -> u32 {
-        self.entry.rank
     }
 
     /// Returns who gives it, in the order of the index.

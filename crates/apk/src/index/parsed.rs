@@ -9,7 +9,8 @@
 //!
 //! ```text
 //! the pool: names, versions and dependencies, each with a newline after it
-//! the directory's buckets, names, givers and waiting; after them names that are only depended on
+//! the directory's filter, buckets, slots, names, givers and waiting; the last of the names are
+//!     those that are only depended on
 //! the packages, 64 bytes each; what they refer to
 //! who signed the index, and what it says of itself
 //! the footer: what it was made from and under, each part's length, the CRC-32 of all before it
@@ -23,7 +24,7 @@ use std::ops::Range;
 use super::Index;
 use super::directory::{Directory, Link, Packages as Described};
 use super::origin::Origin;
-use super::tables::{GIVER, NAME, TextAt, View, Word, line, words};
+use super::tables::{GIVER, NAME, SLOT, TextAt, View, Word, line, words};
 use crate::dependency::{self, Dependency};
 use crate::digest::{Sha1, Sha256};
 use crate::version::Dialect;
@@ -49,7 +50,7 @@ const CONFLICT: u32 = 1 << 30;
 const UNKNOWN_FIELD: u32 = 1;
 const SOUND: u32 = 2;
 /// The lengths in the footer.
-const LENGTHS: usize = 8;
+const LENGTHS: usize = 10;
 /// The length of the footer in bytes: magic, two digests, the dialect, how many names the buckets
 /// have, the lengths, the CRC.
 const FOOTER: usize = 16 + 32 + 32 + 4 + 4 + 4 * LENGTHS + 4;
@@ -62,7 +63,9 @@ pub(super) struct Parsed {
     /// How many names the buckets have.
     known: usize,
     pool: Range<usize>,
+    filter: Range<usize>,
     buckets: Range<usize>,
+    slots: Range<usize>,
     names: Range<usize>,
     givers: Range<usize>,
     waiting: Range<usize>,
@@ -102,7 +105,9 @@ impl Parsed {
     pub(super) fn directory(&self) -> Directory<'_> {
         let tables = View {
             pool: self.part(&self.pool),
+            filter: self.part(&self.filter).as_chunks().0,
             buckets: self.part(&self.buckets).as_chunks().0,
+            slots: self.part(&self.slots).as_chunks().0,
             names: self.part(&self.names).as_chunks().0,
             givers: self.part(&self.givers).as_chunks().0,
             waiting: self.part(&self.waiting).as_chunks().0,
@@ -192,7 +197,7 @@ impl<'a> Package<'a> {
         let [name, ..] = self.words();
         let name = self.names.get(name as usize);
         name.map_or("", |name| {
-            let [text, ..] = words::<5, NAME>(name);
+            let [text, ..] = words::<4, NAME>(name);
             line(self.pool, text)
         })
     }
@@ -310,9 +315,22 @@ impl Index {
         if at != body.len() || crc(bytes.get(..bytes.len() - 4)?) != expected {
             return None;
         }
-        let [pool, buckets, names, givers, waiting, packages, links, rest] = parts;
+        let [
+            pool,
+            filter,
+            buckets,
+            slots,
+            names,
+            givers,
+            waiting,
+            packages,
+            links,
+            rest,
+        ] = parts;
         let items = [
+            (&filter, 4),
             (&buckets, 4),
+            (&slots, SLOT),
             (&names, NAME),
             (&givers, GIVER),
             (&waiting, 4),
@@ -341,7 +359,9 @@ impl Index {
             dialect,
             known,
             pool,
+            filter,
             buckets,
+            slots,
             names,
             givers,
             waiting,

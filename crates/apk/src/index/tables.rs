@@ -14,9 +14,11 @@ use crate::version::Dialect;
 
 /// A word as it is kept.
 pub(super) type Word = [u8; 4];
-/// The bytes of a name: its text, its hash, how many mentions of names stand before its first, and
-/// where its givers and those that wait for it end; they begin where those of the name before end.
-pub(super) const NAME: usize = 5 * 4;
+/// The bytes of a name: its text, its hash, and where its givers and those that wait for it end;
+/// they begin where those of the name before end.
+pub(super) const NAME: usize = 4 * 4;
+/// The bytes of a slot: a hash, and the position of the name that has it.
+pub(super) const SLOT: usize = 2 * 4;
 /// The bytes of a giver: the package, times two and one more where the name is its own; and the
 /// text of the version that it has under the name.
 pub(super) const GIVER: usize = 2 * 4;
@@ -40,9 +42,15 @@ impl TextAt {
 #[derive(Clone, Debug)]
 pub(super) struct Tables {
     pub(super) pool: Vec<u8>,
-    /// Of each hash's first bits, where its names begin in `names`; and the end of all.
+    /// A bit for each beginning that hashes may have: whether some name's has it. Most names that
+    /// are looked for are not there, and this is small enough to stay near the processor.
+    pub(super) filter: Vec<Word>,
+    /// Of each hash's first bits, where its names begin in `slots`; and the end of all.
     pub(super) buckets: Vec<Word>,
     /// The names, ordered by hash and then by text.
+    pub(super) slots: Vec<[u8; SLOT]>,
+    /// The names in the order in which the index first has them, so that those of one package lie
+    /// together.
     pub(super) names: Vec<[u8; NAME]>,
     /// Who gives each name, in the order of the names and then of the index.
     pub(super) givers: Vec<[u8; GIVER]>,
@@ -54,8 +62,10 @@ pub(super) struct Tables {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct View<'a> {
     pub(super) pool: &'a [u8],
+    pub(super) filter: &'a [Word],
     pub(super) buckets: &'a [Word],
-    /// The names of the buckets, and after them those that are only depended on.
+    pub(super) slots: &'a [[u8; SLOT]],
+    /// The names of the slots, and after them those that are only depended on.
     pub(super) names: &'a [[u8; NAME]],
     pub(super) givers: &'a [[u8; GIVER]],
     pub(super) waiting: &'a [Word],
@@ -66,7 +76,6 @@ pub(super) struct View<'a> {
 pub(super) struct Entry {
     pub(super) text: u32,
     pub(super) hash: u32,
-    pub(super) rank: u32,
     pub(super) givers: u32,
     pub(super) waiting: u32,
 }
@@ -91,7 +100,9 @@ impl Tables {
     pub(super) fn view(&self) -> View<'_> {
         View {
             pool: &self.pool,
+            filter: &self.filter,
             buckets: &self.buckets,
+            slots: &self.slots,
             names: &self.names,
             givers: &self.givers,
             waiting: &self.waiting,
@@ -101,11 +112,10 @@ impl Tables {
 
 impl<'a> View<'a> {
     pub(super) fn entry(&self, position: usize) -> Option<Entry> {
-        let [text, hash, rank, givers, waiting] = words(self.names.get(position)?);
+        let [text, hash, givers, waiting] = words(self.names.get(position)?);
         Some(Entry {
             text,
             hash,
-            rank,
             givers,
             waiting,
         })
@@ -119,19 +129,22 @@ impl<'a> View<'a> {
     /// Returns the position of a name that stands in a bucket. Its text is asked for only if the
     /// hash is found.
     pub(super) fn find<'n>(&self, hash: u32, name: impl Fn() -> &'n str) -> Option<usize> {
+        let (word, bit) = filtered(hash, self.filter.len());
+        if u32::from_le_bytes(*self.filter.get(word)?) & bit == 0 {
+            return None;
+        }
         let buckets = self.buckets.len().checked_sub(1)?;
         let bucket = bucket(hash, buckets);
         let start = u32::from_le_bytes(*self.buckets.get(bucket)?) as usize;
         let end = u32::from_le_bytes(*self.buckets.get(bucket + 1)?) as usize;
-        if start == end {
-            return None;
-        }
-        let names = self.names.get(start..end)?;
-        let found = names.binary_search_by(|name_bytes| {
-            let [text, this, ..] = words::<5, NAME>(name_bytes);
-            this.cmp(&hash).then_with(|| self.text(text).cmp(name()))
+        let slots = self.slots.get(start..end)?;
+        let found = slots.binary_search_by(|slot| {
+            let [this, position] = words(slot);
+            let text = || self.entry(position as usize).unwrap_or_default().text;
+            this.cmp(&hash).then_with(|| self.text(text()).cmp(name()))
         });
-        Some(start + found.ok()?)
+        let [_, position] = words::<2, SLOT>(slots.get(found.ok()?)?);
+        Some(position as usize)
     }
 }
 
@@ -191,17 +204,23 @@ pub(super) fn build(text: &str, records: &[Record], dialect: Dialect) -> Tables 
         let mention = mentions.get(*at as usize);
         mention.map(|mention| (mention.hash, part(&pool, mention.text)))
     };
+    // Of each mention, the first one of its name.
+    let mut firsts = vec![0_u32; mentions.len()];
+    let mut filter = vec![0_u32; buckets.div_ceil(4)];
     let mut tables = Tables {
         pool: Vec::new(),
+        filter: Vec::new(),
         buckets: Vec::with_capacity(buckets + 1),
+        slots: Vec::with_capacity(mentions.len()),
         names: Vec::with_capacity(mentions.len()),
-        givers: Vec::with_capacity(mentions.len()),
+        givers: Vec::new(),
         waiting: Vec::new(),
     };
     for pair in starts.windows(2) {
         let [start, end] = *pair else { break };
-        let names = (tables.names.len() as u32).to_le_bytes();
-        tables.buckets.push(names);
+        tables
+            .buckets
+            .push((tables.slots.len() as u32).to_le_bytes());
         let Some(order) = order.get_mut(start as usize..end as usize) else {
             break;
         };
@@ -209,31 +228,83 @@ pub(super) fn build(text: &str, records: &[Record], dialect: Dialect) -> Tables 
             order.sort_by(|a, b| key(a).cmp(&key(b)));
         }
         let mut last = None;
-        for (at, next) in order
-            .iter()
-            .zip(order.iter().skip(1).map(Some).chain([None]))
-        {
-            let Some(mention) = mentions.get(*at as usize) else {
-                break;
-            };
-            let first = *last.get_or_insert((*at, mention.text.start));
-            if mention.kind == Kind::Awaited {
-                tables.waiting.push(mention.package.to_le_bytes());
-            } else {
-                let package = mention.package * 2 + u32::from(mention.kind == Kind::Own);
-                tables.givers.push(bytes([package, mention.version]));
+        for at in order {
+            let same = last.filter(|last| key(last) == key(at));
+            let first = same.unwrap_or(*at);
+            last = Some(first);
+            if let Some(slot) = firsts.get_mut(*at as usize) {
+                *slot = first;
             }
-            if next.is_none_or(|next| key(next) != key(at)) {
-                let (rank, text) = first;
-                let (givers, waiting) = (tables.givers.len(), tables.waiting.len());
-                let entry = [text, mention.hash, rank, givers as u32, waiting as u32];
-                tables.names.push(bytes(entry));
-                last = None;
+            let hash = mentions.get(first as usize).map_or(0, |first| first.hash);
+            if same.is_none() {
+                // The position comes when all are known.
+                tables.slots.push(bytes([hash, first]));
+                let (word, bit) = filtered(hash, filter.len());
+                if let Some(word) = filter.get_mut(word) {
+                    *word |= bit;
+                }
             }
         }
     }
-    let names = (tables.names.len() as u32).to_le_bytes();
-    tables.buckets.push(names);
+    tables
+        .buckets
+        .push((tables.slots.len() as u32).to_le_bytes());
+    tables.filter = filter.into_iter().map(u32::to_le_bytes).collect();
+    // Of each name's first mention the position, and of each position how much is given and awaited.
+    let mut positions = vec![0_u32; mentions.len()];
+    let mut counts: Vec<[u32; 2]> = Vec::with_capacity(tables.slots.len());
+    for ((at, mention), first) in (0_u32..).zip(&mentions).zip(&firsts) {
+        if *first == at {
+            if let Some(position) = positions.get_mut(at as usize) {
+                *position = counts.len() as u32;
+            }
+            counts.push([0; 2]);
+            let entry = [mention.text.start, mention.hash, 0, 0];
+            tables.names.push(bytes(entry));
+        }
+        let position = positions.get(*first as usize).copied().unwrap_or_default();
+        if let Some([givers, waiting]) = counts.get_mut(position as usize) {
+            match mention.kind {
+                Kind::Own | Kind::Provided => *givers += 1,
+                Kind::Awaited => *waiting += 1,
+            }
+        }
+    }
+    for slot in &mut tables.slots {
+        let [hash, first] = words(slot);
+        let position = positions.get(first as usize).copied().unwrap_or_default();
+        *slot = bytes([hash, position]);
+    }
+    let mut ends = [0; 2];
+    for ([givers, waiting], name) in counts.iter_mut().zip(&mut tables.names) {
+        let [givers_end, waiting_end] = &mut ends;
+        let [text, hash, ..] = words::<4, NAME>(name);
+        // Where the next one goes, from now on.
+        *givers_end += std::mem::replace(givers, *givers_end);
+        *waiting_end += std::mem::replace(waiting, *waiting_end);
+        *name = bytes([text, hash, *givers_end, *waiting_end]);
+    }
+    let [givers, waiting] = ends;
+    tables.givers = vec![[0; GIVER]; givers as usize];
+    tables.waiting = vec![[0; 4]; waiting as usize];
+    for (mention, first) in mentions.iter().zip(&firsts) {
+        let position = positions.get(*first as usize).copied().unwrap_or_default();
+        let Some([givers, waiting]) = counts.get_mut(position as usize) else {
+            break;
+        };
+        if mention.kind == Kind::Awaited {
+            if let Some(slot) = tables.waiting.get_mut(*waiting as usize) {
+                *slot = mention.package.to_le_bytes();
+            }
+            *waiting += 1;
+        } else {
+            let package = mention.package * 2 + u32::from(mention.kind == Kind::Own);
+            if let Some(slot) = tables.givers.get_mut(*givers as usize) {
+                *slot = bytes([package, mention.version]);
+            }
+            *givers += 1;
+        }
+    }
     tables.pool = pool;
     tables
 }
@@ -290,6 +361,12 @@ fn part(pool: &[u8], range: Range) -> &[u8] {
 /// Returns which of `buckets`, a power of two, a hash is in: its first bits say so.
 fn bucket(hash: u32, buckets: usize) -> usize {
     ((u64::from(hash) * buckets as u64) >> 32) as usize
+}
+
+/// Returns the word and the bit of a filter that belong to a hash.
+fn filtered(hash: u32, words: usize) -> (usize, u32) {
+    let bit = (u64::from(hash) * words as u64 * 32) >> 32;
+    ((bit / 32) as usize, 1 << (bit % 32))
 }
 
 /// Returns the hash of a name. It need not be strong: names of one bucket are kept in order, so

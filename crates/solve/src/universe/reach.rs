@@ -216,10 +216,7 @@ impl<'a> Reach<'a, '_> {
             {
                 *slot = id.0 + 1;
                 *position = found as u32 + 1;
-                if key.is_none() {
-                    let rank = place.directory.get(found).map_or(0, |named| named.rank());
-                    key = Some((number as u32 + 1, rank));
-                }
+                key.get_or_insert((number as u32 + 1, found as u32));
             }
         }
         Some(self.name(key?, positions.get(..count)?))

@@ -78,7 +78,9 @@ pub(super) fn write(index: &Text, origin: &Origin, dialect: Dialect) -> Vec<u8> 
     let rest = about(origin);
     let parts: [&[u8]; LENGTHS] = [
         &writer.pool,
+        tables.filter.as_flattened(),
         tables.buckets.as_flattened(),
+        tables.slots.as_flattened(),
         writer.names.as_flattened(),
         tables.givers.as_flattened(),
         tables.waiting.as_flattened(),
@@ -155,12 +157,11 @@ impl Writer<'_> {
             return *position;
         }
         let text = self.put(name);
-        let last = self.names.last().map_or([0; 5], words);
-        let [_, _, _, givers, waiting] = last;
+        let last = self.names.last().map_or([0; 4], words);
+        let [_, _, givers, waiting] = last;
         let position = self.names.len();
         let name_hash = hash(name.as_bytes());
-        self.names
-            .push(bytes([text, name_hash, 0, givers, waiting]));
+        self.names.push(bytes([text, name_hash, givers, waiting]));
         self.strangers.insert(name.to_owned(), position);
         position
     }
