@@ -501,7 +501,10 @@ fn a_program_has_the_hosts_network_only_if_asked_for() {
     // The rest is the instance's own, and so are its ends.
     let mut command = one.command("sh");
     command
-        .args(["-c", "hostname; echo $PPID; sleep 77 & exit 5"])
+        .args([
+            "-c",
+            "hostname; sleep 77 & until pgrep -f '^sleep 77' > /dev/null; do :; done; exit 5",
+        ])
         .network(Network::Host);
     let mut child = command.stdout(Stdio::Piped).spawn().unwrap();
     assert_eq!(child.wait().unwrap(), Status::Exited(5));
