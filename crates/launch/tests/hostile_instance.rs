@@ -10,6 +10,7 @@
 mod instance;
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -48,6 +49,7 @@ impl World {
         assert_eq!(shell_ok(&self.bad, "echo of use"), "of use\n");
         assert_eq!(shell_ok(&self.good, "cat /srv/mine"), "mine\n");
         assert_eq!(tree(&self.home), self.before);
+        assert_eq!(self.home.again().swept(), [], "neither is left over");
         self.bad.remove().unwrap();
         self.good.remove().unwrap();
         assert!(self.home.left().is_empty(), "{:?}", self.home.left());
@@ -392,7 +394,8 @@ fn try_all() {
         );
         tried += 1;
     }
-    println!("tried {tried}");
+    let mut out = std::io::stdout();
+    writeln!(out, "tried {tried}").unwrap();
 }
 
 fn parent() -> usize {

@@ -38,7 +38,7 @@ fn the_killed_leave_nothing() {
         return;
     };
     let mounts = mounts();
-    let tar = instance::uncompressed(&home.rootfs);
+    let tar = instance::read(home.rootfs.file().unwrap());
     let (mut swept, mut runs) = (0, 0);
     for turn in 0..TIMES {
         if turn % UNPACKED_EVERY == 0 {

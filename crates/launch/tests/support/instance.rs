@@ -36,7 +36,8 @@ pub(crate) fn rootfs(path: &Path) -> Rootfs {
     Rootfs::new(about, Image::File(path.to_owned()))
 }
 
-fn read(path: &Path) -> Vec<u8> {
+/// Returns the tar stream of a `tar` or `tar.gz`.
+pub(crate) fn read(path: &Path) -> Vec<u8> {
     let bytes = fs_err::read(path).expect("it is there");
     if !bytes.starts_with(b"\x1f\x8b") {
         return bytes;
@@ -45,11 +46,6 @@ fn read(path: &Path) -> Vec<u8> {
     let mut decoder = flate2::read::MultiGzDecoder::new(&bytes[..]);
     decoder.read_to_end(&mut tar).expect("a gzip file");
     tar
-}
-
-/// Returns the tar stream of a rootfs.
-pub(crate) fn uncompressed(rootfs: &Rootfs) -> Vec<u8> {
-    read(rootfs.file().expect("a file"))
 }
 
 /// A folder for instances, and what is needed to have some there.
