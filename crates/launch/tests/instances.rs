@@ -5,6 +5,7 @@
 mod instance;
 
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use instance::{Home, shell, shell_ok};
@@ -501,7 +502,10 @@ fn a_program_has_the_hosts_network_only_if_asked_for() {
     // The rest is the instance's own, and so are its ends.
     let mut command = one.command("sh");
     command
-        .args(["-c", "hostname; echo $PPID; sleep 77 & exit 5"])
+        .args([
+            "-c",
+            "hostname; sleep 77 & until pgrep -f '^sleep 77' > /dev/null; do :; done; exit 5",
+        ])
         .network(Network::Host);
     let mut child = command.stdout(Stdio::Piped).spawn().unwrap();
     assert_eq!(child.wait().unwrap(), Status::Exited(5));
@@ -722,4 +726,113 @@ fn what_is_found_is_what_is_used() {
         LaunchError::HostPath { .. } => {}
         other => panic!("{other:?}"),
     }
+}
+
+/// Says that this is the run on a file system that cannot be an overlay's layer.
+const NO_OVERLAY: &str = "PREBAKE_TEST_NO_OVERLAY";
+
+#[test]
+fn where_there_is_no_overlay_each_has_a_copy() {
+    let test = "where_there_is_no_overlay_each_has_a_copy";
+    let Some(home) = Home::new(test) else {
+        return;
+    };
+    if std::env::var_os(NO_OVERLAY).is_some() {
+        let notes = home.host.notes();
+        assert!(notes.iter().any(|note| note.contains("copy")), "{notes:?}");
+        let (mut one, other) = (home.import("one"), home.import("other"));
+        let facts = "stat -c '%a %u:%g %Y %h' / /etc/shadow /bin/busybox /bin/sh /tmp";
+        assert_eq!(shell_ok(&one, facts), shell_ok(&other, facts));
+        assert!(
+            shell_ok(&one, facts).contains("640 0:42 "),
+            "{}",
+            shell_ok(&one, facts)
+        );
+        shell_ok(&one, "echo mine > /etc/motd");
+        assert!(!shell_ok(&other, "cat /etc/motd").contains("mine"));
+        one.keep().unwrap();
+        let name = one.name().clone();
+        drop(one);
+        let one = home.host.open(&name).unwrap();
+        assert_eq!(shell_ok(&one, "cat /etc/motd"), "mine\n");
+        one.remove().unwrap();
+        other.remove().unwrap();
+        assert!(home.left().is_empty(), "{:?}", home.left());
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["lower", "upper", "work", "merged"] {
+        fs_err::create_dir(folder.path().join(name)).unwrap();
+    }
+    let line = format!(
+        "cd {} && mount -t overlay o -o lowerdir=lower,upperdir=upper,workdir=work merged || exit 9
+         TMPDIR=$PWD/merged exec \"$0\" --exact {test}",
+        folder.path().display()
+    );
+    let mut command = std::process::Command::new("unshare");
+    command
+        .args(["--mount", "sh", "-c", &line])
+        .env(NO_OVERLAY, "1");
+    let Ok(output) = command.arg(std::env::current_exe().unwrap()).output() else {
+        let _ = writeln!(std::io::stderr(), "skipped: {test} needs unshare");
+        return;
+    };
+    // An ordinary user mounts nothing.
+    if home.host.notes().is_empty() || output.status.code() == Some(0) {
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{said} {output:?}");
+        assert!(said.contains("1 passed"), "{said}");
+    }
+}
+
+/// All of the above, as `nobody`: with the ids that `newuidmap` gives, and with one id alone.
+#[test]
+fn an_ordinary_user_has_instances_too() {
+    let test = "an_ordinary_user_has_instances_too";
+    let Some(home) = Home::new(test) else {
+        return;
+    };
+    let has = |program: &str| {
+        let folders = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&folders).any(|folder| folder.join(program).is_file())
+    };
+    let status = fs_err::read_to_string("/proc/self/status").unwrap();
+    let is_root = status.contains("Uid:\t0\t");
+    if !is_root || !["setpriv", "unshare", "newuidmap"].into_iter().all(has) {
+        let needs = "root, setpriv, unshare and newuidmap";
+        let _ = writeln!(std::io::stderr(), "skipped: {test} needs {needs}");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let open = |name: &str, mode| {
+        fs_err::set_permissions(path(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    fs_err::copy(std::env::current_exe().unwrap(), path("test")).unwrap();
+    fs_err::copy(home.rootfs.file().unwrap(), path("rootfs")).unwrap();
+    fs_err::create_dir(path("tmp")).unwrap();
+    fs_err::write(path("none"), "").unwrap();
+    fs_err::write(path("some"), "nobody:1000000:65536\n").unwrap();
+    for (name, mode) in [(".", 0o755), ("rootfs", 0o644), ("tmp", 0o1777)] {
+        open(name, mode);
+    }
+    for table in ["some", "none"] {
+        let line = format!(
+            "cd {} && for t in subuid subgid; do test ! -e /etc/$t || mount --bind {table} /etc/$t \
+             || exit 9; done; exec setpriv --reuid 65534 --regid 65534 --clear-groups \
+             ./test --skip {test} --test-threads 4",
+            folder.path().display()
+        );
+        let output = std::process::Command::new("unshare")
+            .args(["--mount", "sh", "-c", &line])
+            .env(instance::ALPINE, path("rootfs"))
+            .env("TMPDIR", path("tmp"))
+            .env_remove("XDG_DATA_HOME")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{table}: {said}");
+        assert!(said.contains("16 passed"), "{table}: {said}");
+    }
+    assert_eq!(fs_err::read_dir(path("tmp")).unwrap().count(), 0);
 }

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{
-    DumpableBehavior, Pid, Signal, WaitOptions, set_dumpable_behavior,
+    DumpableBehavior, Pid, Signal, WaitOptions, kill_process, set_dumpable_behavior,
     set_parent_process_death_signal, wait,
 };
 
@@ -94,6 +94,9 @@ fn begin(beginning: &Beginning, all: bool) -> Result<Inside, Failure> {
     let fail = |doing| move |error: Errno| (doing, io::Error::from(error));
     let _ = rustix::thread::set_name(c"prebake-init");
     guest_root::take_ids().map_err(|error| ("become root", error))?;
+    // A change of ids has the kernel forget it. If the holder has died in between, it does not
+    // hear that this process is ready.
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(fail("be told of a death"))?;
     // What it is must not be read by those it watches.
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(fail("hide"))?;
     descriptors::leave_keyring();
@@ -151,20 +154,30 @@ fn serve(orders: &OwnedFd, inside: &Inside) -> io::Result<()> {
                     process.was_reaped();
                 }
             }
-            Some(_) => end_all(),
+            Some(_) => {
+                end_all();
+                supervisors.clear();
+            }
         }
     }
 }
 
 /// Reaps what has ended. One that should watch over a program and was killed, which root of the
 /// instance can do, leaves nobody who could say what that program began: all end then, as they do
-/// where one kills every process of a machine.
+/// where one kills every process of a machine. One that was stopped goes on.
 fn reap(supervisors: &mut HashSet<Pid>) {
     loop {
-        match wait(WaitOptions::NOHANG) {
+        match wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
+            Ok(Some((pid, status))) if status.stopped() => {
+                if supervisors.contains(&pid) {
+                    let _ = kill_process(pid, Signal::CONT);
+                }
+            }
             Ok(Some((pid, status))) => {
                 if supervisors.remove(&pid) && status.exit_status() != Some(0) {
                     end_all();
+                    // The others are dead by that, which is no reason to end those who come after.
+                    supervisors.clear();
                 }
             }
             Err(Errno::INTR) => {}

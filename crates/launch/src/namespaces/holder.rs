@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, setsid, umask};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit, setsid, umask,
+};
 
 use super::first::{self, Beginning};
 use super::scene::{self, COPY, Layers, UPPER, WORK};
@@ -110,12 +112,15 @@ fn prepare(holding: Holding) -> Result<Holder, Failure> {
     let all = if holding.full_root {
         ALL_IDS
     } else {
-        guest_root::become_root(&holding.control).map_err(failed("make namespaces"))?
+        let all = guest_root::become_root(&holding.control).map_err(failed("make namespaces"))?;
+        // The first process begins as this one is, and this one must see it until it hides.
+        set_dumpable_behavior(DumpableBehavior::Dumpable).map_err(fail("be seen"))?;
+        all
     };
     let disk = holding.folder.join("disk");
     forget_volatile(&disk);
     let begun = begin_first(&holding, all, holding.tree.as_deref());
-    let (init, copied) = match (begun, &holding.tree) {
+    let ((init, namespaces), copied) = match (begun, &holding.tree) {
         (Err((scene::OVERLAY, _)), Some(tree)) => {
             copy(tree, &disk).map_err(failed("copy the tree"))?;
             (begin_first(&holding, all, None)?, true)
@@ -144,13 +149,17 @@ fn prepare(holding: Holding) -> Result<Holder, Failure> {
         #[cfg(target_pointer_width = "64")]
         filter: holding.filter,
         init,
+        namespaces,
         visitors: Vec::new(),
     })
 }
 
+/// An instance's first process, and its namespaces.
+type Begun = (Process, Vec<OwnedFd>);
+
 /// Begins the instance's first process over the tree at `tree`, or over the instance's copy, and
 /// waits until it is ready.
-fn begin_first(holding: &Holding, all: u8, tree: Option<&Path>) -> Result<Process, Failure> {
+fn begin_first(holding: &Holding, all: u8, tree: Option<&Path>) -> Result<Begun, Failure> {
     let failed = |doing| move |error: io::Error| (doing, error);
     let detached = |doing, path: &Path| {
         scene::detached(path, false).map_err(|error| (doing, io::Error::from(error)))
@@ -186,9 +195,11 @@ fn begin_first(holding: &Holding, all: u8, tree: Option<&Path>) -> Result<Proces
     if holding.full_root {
         id_map::give_as_root(init.pid()).map_err(failed("map ids"))?;
     }
+    let namespaces = visitor::namespaces(init.pid(), holding.full_root);
+    let namespaces = namespaces.map_err(failed("open the instance's namespaces"))?;
     passing::send(&ours, &[all], &[]).map_err(failed("begin the first process"))?;
     match passing::receive(&ours).map_err(failed("begin the first process"))? {
-        Some((message, _)) if message == [0] => Ok(init),
+        Some((message, _)) if message == [0] => Ok((init, namespaces)),
         Some((message, _)) => {
             let mut rest = message.get(1..).unwrap_or_default();
             let doing = wire::text(&mut rest).unwrap_or_default();
@@ -279,6 +290,7 @@ struct Holder {
     #[cfg(target_pointer_width = "64")]
     filter: Option<Filter>,
     init: Process,
+    namespaces: Vec<OwnedFd>,
     /// Those that have gone into the instance from outside.
     visitors: Vec<Process>,
 }
@@ -354,14 +366,13 @@ impl Holder {
         let Some(socket) = fds.into_iter().next() else {
             return;
         };
-        let (init, full_root, all) = (&self.init, self.full_root, self.all);
+        let (namespaces, all) = (&self.namespaces, self.all);
         #[cfg(target_pointer_width = "64")]
         let filter = self.filter.clone();
         let visitor = Process::clone_into(0, move || {
             visitor::main(Visit {
                 socket,
-                init: init.as_fd(),
-                full_root,
+                namespaces,
                 all: all == ALL_IDS,
                 #[cfg(target_pointer_width = "64")]
                 filter,

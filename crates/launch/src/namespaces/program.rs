@@ -15,9 +15,10 @@ use super::request::{self, DONE, GO, Program, Refusal, WAITS};
 use super::share;
 use super::supervisor::Inside;
 use super::user::{self, User};
+use crate::command::Command;
 use crate::linux::interpreter::why_not_run;
 use crate::linux::process::{self, Process};
-use crate::linux::{confine, descriptors, passing};
+use crate::linux::{confine, descriptors, passing, usage};
 use crate::sandbox::NotRun;
 
 /// Where programs are looked for, unless the environment says otherwise.
@@ -30,8 +31,9 @@ const MASK: u32 = 0o022;
 /// no more, and what it may raise that to.
 const OPEN_FILES: (u64, u64) = (1024, 1 << 19);
 
-/// How many more processes than the limit the kernel lets a user have: others of the instance count
-/// with them, and what is over the limit is to be seen and ended.
+/// How many more processes than the usual limit the kernel lets a user have: others of the instance
+/// count with them, and what is over the limit is to be seen and ended. Who sets a limit gets that
+/// very one, on top of those that are there.
 const MORE_PROCESSES: u64 = 256;
 
 /// What a process is about to become.
@@ -45,6 +47,7 @@ struct Becoming {
     /// Its end of the terminal, if it is to have one.
     terminal: bool,
     waits: bool,
+    /// How many processes the kernel lets the user have.
     processes: u64,
 }
 
@@ -80,7 +83,7 @@ pub(super) fn begin(
     };
     let streams = streams.map_err(|error| fail("take the streams", error))?;
     share::show(&program, fds)?;
-    let becoming = prepare(&program, user, streams)?;
+    let becoming = prepare(&program, user, streams, inside)?;
     let (status, say) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
         .map_err(|error| fail("make a pipe", error.into()))?;
     let mut child = Process::clone_into(0, || {
@@ -145,7 +148,12 @@ fn open_terminal(user: &User) -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((ours, theirs))
 }
 
-fn prepare(program: &Program, user: User, streams: [OwnedFd; 3]) -> Result<Becoming, Refusal> {
+fn prepare(
+    program: &Program,
+    user: User,
+    streams: [OwnedFd; 3],
+    inside: &Inside,
+) -> Result<Becoming, Refusal> {
     let text = |bytes: Vec<u8>| {
         CString::new(bytes).map_err(|error| Refusal::NotRun(NotRun::Other(error.into())))
     };
@@ -160,6 +168,11 @@ fn prepare(program: &Program, user: User, streams: [OwnedFd; 3]) -> Result<Becom
         folders
             .map(|folder| [folder, b"/", &program.path].concat())
             .collect()
+    };
+    let more = if program.processes.0 == u64::from(Command::PROCESSES) {
+        MORE_PROCESSES
+    } else {
+        usage::of_namespace(inside.proc.as_fd()).threads + 1
     };
     let mut arguments = vec![program.path.clone()];
     arguments.extend(program.arguments.iter().cloned());
@@ -177,7 +190,7 @@ fn prepare(program: &Program, user: User, streams: [OwnedFd; 3]) -> Result<Becom
         streams,
         terminal: program.terminal,
         waits: program.waits,
-        processes: program.processes.0,
+        processes: program.processes.0.saturating_add(more),
     })
 }
 
@@ -265,8 +278,7 @@ impl Becoming {
         }
         rustix::process::umask(Mode::from_raw_mode(MASK));
         let (usual, most) = OPEN_FILES;
-        let processes = self.processes.saturating_add(MORE_PROCESSES);
-        limit(Resource::Nproc, processes, processes)?;
+        limit(Resource::Nproc, self.processes, self.processes)?;
         limit(Resource::Nofile, usual, most)?;
         limit(Resource::Core, 0, u64::MAX)?;
         confine::leave_bounds(confine::INSTANCE)

@@ -31,8 +31,6 @@ pub(super) struct Running {
     /// The connection to the instance's first process.
     pub(super) orders: Arc<OwnedFd>,
     pub(super) ended: Mutex<Option<Status>>,
-    /// Whether it came from outside, so that the first process does not know of it.
-    pub(super) visits: bool,
     /// This process's terminal, while the program has it.
     pub(super) terminal: Mutex<Option<Terminal>>,
     pub(super) groups: Mutex<Option<Groups>>,
@@ -115,9 +113,8 @@ impl Running {
             let mut input = passing::Incoming(self.socket.as_fd());
             return request::status(&mut input).unwrap_or(KILLED);
         }
-        if self.visits {
-            let _ = passing::send(&*self.orders, &[END_ALL], &[]);
-        }
+        // What it began is to end with it, and before anything else that is asked for begins.
+        let _ = passing::send(&*self.orders, &[END_ALL], &[]);
         KILLED
     }
 }

@@ -79,7 +79,6 @@ pub(super) fn spawn(held: &Held, call: &Call, streams: [Stdio; 3]) -> Result<Chi
         socket,
         orders,
         ended: Mutex::new(None),
-        visits: network,
         terminal: Mutex::new(
             terminal.map_err(|error| held.failed("use this process's terminal", error))?,
         ),

@@ -22,12 +22,9 @@ pub(crate) fn alpine(test: &str) -> Option<Rootfs> {
     Some(rootfs(&path))
 }
 
-/// Returns the `tar.gz` at a path as a rootfs to import.
+/// Returns the `tar` or `tar.gz` at a path as a rootfs to import.
 pub(crate) fn rootfs(path: &Path) -> Rootfs {
-    let mut tar = Vec::new();
-    flate2::read::MultiGzDecoder::new(fs_err::File::open(path).expect("it is there"))
-        .read_to_end(&mut tar)
-        .expect("a gzip file");
+    let tar = read(path);
     let about = About {
         name: "alpine".into(),
         release: "3.19.4".into(),
@@ -37,6 +34,18 @@ pub(crate) fn rootfs(path: &Path) -> Rootfs {
         packages: Vec::new().into(),
     };
     Rootfs::new(about, Image::File(path.to_owned()))
+}
+
+/// Returns the tar stream of a `tar` or `tar.gz`.
+pub(crate) fn read(path: &Path) -> Vec<u8> {
+    let bytes = fs_err::read(path).expect("it is there");
+    if !bytes.starts_with(b"\x1f\x8b") {
+        return bytes;
+    }
+    let mut tar = Vec::new();
+    let mut decoder = flate2::read::MultiGzDecoder::new(&bytes[..]);
+    decoder.read_to_end(&mut tar).expect("a gzip file");
+    tar
 }
 
 /// A folder for instances, and what is needed to have some there.
