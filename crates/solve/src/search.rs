@@ -124,7 +124,8 @@ impl<'a, 'u> Search<'a, 'u> {
     }
 
     /// Returns the tag that an installed package has to carry: of the pins that it is here by, the
-    /// one whose repository has it.
+    /// one whose repository has it. What an untagged repository has carries none, whoever asks for it
+    /// with which tag (`untagged-before-tagged`).
     pub(crate) fn tag_of(&self, package: PackageId) -> Option<usize> {
         let state = &self.packages[package];
         let repositories = self.package(package).repositories;
@@ -133,8 +134,8 @@ impl<'a, 'u> Search<'a, 'u> {
             of_pins.find(|(pin, of_pin)| pins & (1 << pin) != 0 && *of_pin & repositories != 0)
         };
         let untagged = 1;
-        let (pin, _) = among(state.preferred_pins)
-            .or_else(|| among(untagged))
+        let (pin, _) = among(untagged)
+            .or_else(|| among(state.preferred_pins))
             .or_else(|| among(state.allowed_pins))?;
         pin.checked_sub(1)
     }
