@@ -15,7 +15,6 @@ impl<'a> Search<'a, '_> {
         let dependencies = std::mem::take(&mut state.reevaluate_dependencies);
         let triggers = std::mem::take(&mut state.reevaluate_triggers);
         state.has_triggered = false;
-        state.has_auto_selectable = false;
         let required = state.requirers > 0;
         self.names[name].is_settled = self.is_settled(name);
         self.merging += 1;
@@ -43,10 +42,6 @@ impl<'a> Search<'a, '_> {
             }
             if !required {
                 continue;
-            }
-            let priority = self.package(id).stanza.provider_priority();
-            if triggered || provider.version.is_some() || priority > 0 {
-                self.names[name].has_auto_selectable = true;
             }
             self.packages[id].merged = true;
             first.get_or_insert(id);
@@ -184,7 +179,6 @@ impl<'a> Search<'a, '_> {
                 && state.requirers == 0
             {
                 state.requirers = 1;
-                state.is_first_in_common = true;
                 self.became_required(wanted.name);
             }
         }
@@ -195,13 +189,23 @@ impl<'a> Search<'a, '_> {
         // Their own name counts only once it is asked for.
         let own = Some((package.name, Some(package.stanza.version())))
             .filter(|(own, _)| self.names[*own].requirers > 0);
+        // Where a candidate gives the name without a version, packages of its own name that give
+        // anything without one stay, for whatever reason (`own-name-beside-shared`).
+        let is_shared = own.is_some()
+            && self.providers(name).iter().any(|provider| {
+                provider.version.is_none() && self.packages[provider.package].selectable
+            });
         for (given, version) in own.into_iter().chain(package.provides.iter().copied()) {
             if given == name || !self.names[given].merge_given.is(self.merging, candidates) {
                 continue;
             }
             for other in self.providers(given) {
                 self.step()?;
-                let shared = version.is_none() && other.version.is_none();
+                let shared = if given == package.name {
+                    is_shared && self.is_own_and_shares(given, other.package)
+                } else {
+                    version.is_none() && other.version.is_none()
+                };
                 if !shared && !self.gives(other.package, name) {
                     self.disqualify(other.package);
                 }
@@ -211,7 +215,8 @@ impl<'a> Search<'a, '_> {
     }
 
     /// Takes out what the only candidate for a name cannot do with. It does so by what it depends
-    /// on; what it forbids goes only once it is chosen (`single-narrows`).
+    /// on; what it forbids goes only once it is chosen (`single-narrows`). What it needs may be
+    /// decided before it, and may come from where the candidate may (`pins-around-a-circle`).
     fn narrow(&mut self, only: PackageId) -> Result<(), TooMuchWork> {
         for at in 0..self.packages[only].depends.len() {
             let Some(wanted) = self.packages[only].depends.get(at).copied() else {
@@ -222,12 +227,20 @@ impl<'a> Search<'a, '_> {
             }
             for provider in self.providers(wanted.name) {
                 self.step()?;
-                if provider.package != only && !self.satisfies(&wanted.dependency, *provider) {
+                if self.satisfies(&wanted.dependency, *provider) {
+                    self.inherit_pins(provider.package, Some(only), None);
+                } else if provider.package != only {
                     self.disqualify(provider.package);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Says whether a name is a package's own and it provides something without a version.
+    fn is_own_and_shares(&self, name: NameId, id: PackageId) -> bool {
+        let package = self.package(id);
+        package.name == name && package.provides.iter().any(|given| given.1.is_none())
     }
 
     /// Says whether a package has a name, as its own or provided.
