@@ -41,7 +41,8 @@ pub(crate) struct Search<'a, 'u> {
     pub(crate) failed: bool,
     dirty: VecDeque<NameId>,
     open: BTreeSet<(QueueKey, NameId)>,
-    next_order: u32,
+    /// How many names were put into the queue of names to decide.
+    found: u32,
     /// The number of the current merging.
     merging: u32,
     /// How many more steps it may take.
@@ -83,7 +84,7 @@ impl<'a, 'u> Search<'a, 'u> {
             failed: false,
             dirty: VecDeque::new(),
             open: BTreeSet::new(),
-            next_order: 0,
+            found: 0,
             merging: 0,
             steps_left: max_steps,
         }
@@ -117,7 +118,8 @@ impl<'a, 'u> Search<'a, 'u> {
     }
 
     /// Returns the tag that an installed package has to carry: of the pins that it is here by, the
-    /// one whose repository has it.
+    /// one whose repository has it. What an untagged repository has carries none, whoever asks for it
+    /// with which tag (`untagged-before-tagged`).
     pub(crate) fn tag_of(&self, package: PackageId) -> Option<usize> {
         let state = &self.packages[package];
         let repositories = self.package(package).repositories;
@@ -126,8 +128,8 @@ impl<'a, 'u> Search<'a, 'u> {
             of_pins.find(|(pin, of_pin)| pins & (1 << pin) != 0 && *of_pin & repositories != 0)
         };
         let untagged = 1;
-        let (pin, _) = among(state.preferred_pins)
-            .or_else(|| among(untagged))
+        let (pin, _) = among(untagged)
+            .or_else(|| among(state.preferred_pins))
             .or_else(|| among(state.allowed_pins))?;
         pin.checked_sub(1)
     }
@@ -215,9 +217,15 @@ impl<'a, 'u> Search<'a, 'u> {
     ) -> Result<(), TooMuchWork> {
         let Wanted { name, conflict, .. } = wanted;
         if !conflict {
-            self.names[name].requirers += 1;
-            self.names[name].is_asked_for = true;
-            self.became_required(name);
+            let state = &mut self.names[name];
+            state.requirers += 1;
+            state.is_asked_for = true;
+            state.is_of_world |= requirer.is_none();
+            // Another request changes neither what is left for the name nor its place in the queue
+            // (`certain-stays-behind-the-world`).
+            if state.requirers == 1 {
+                self.became_required(name);
+            }
         }
         if !self.names[name].choice.is_open() && !self.is_met_by_choice(wanted) {
             self.failed = true;
@@ -254,10 +262,9 @@ impl<'a, 'u> Search<'a, 'u> {
         }
     }
 
-    /// A name is asked for, for the first time or once more.
+    /// A name is asked for, for the first time.
     fn became_required(&mut self, name: NameId) {
         self.queue_dirty(name);
-        self.queue_open(name);
         self.wake_triggered(name);
     }
 
@@ -306,25 +313,24 @@ impl<'a, 'u> Search<'a, 'u> {
     /// Puts a name where it belongs in the queue of names to decide, or takes it out.
     fn queue_open(&mut self, name: NameId) {
         let state = &mut self.names[name];
-        let wanted = state.choice.is_open() && (state.requirers > 0 || state.has_triggered);
-        // First what leaves no choice and has no one undecided asking for it, then what may be taken
-        // by itself, and last what is only triggered or was certain to be asked for before anything
-        // asked for it, which a later request does not change: `common-before-asked-for` and
-        // `common-before-asked-for-options`. Of equals, what fewer others give; then what was numbered last: that is what
-        // asks before what is asked for, so that all who have a say in a name have spoken when it is
-        // decided.
-        let priority = match (
-            state.has_options || !state.is_settled,
-            state.has_auto_selectable,
-        ) {
-            _ if !wanted => None,
-            (true, _) if state.is_first_in_common => Some(3),
-            _ if state.requirers == 0 => Some(3),
-            (false, _) => Some(0),
-            (_, true) => Some(1),
-            (_, false) => Some(2),
-        };
-        let key = priority.map(|priority| (priority, state.given_by, Reverse(state.order)));
+        let is_wanted = state.choice.is_open() && (state.requirers > 0 || state.has_triggered);
+        if is_wanted && state.found == 0 {
+            self.found += 1;
+            state.found = self.found;
+        }
+        let key = is_wanted.then_some(
+            if state.is_asked_for && state.is_settled && !state.has_options {
+                QueueKey::Certain(Reverse(state.found))
+            } else {
+                QueueKey::Open {
+                    is_beyond_world: !state.is_of_world,
+                    given_by: state.given_by,
+                    height: Reverse(state.height),
+                    is_only_triggered: state.requirers == 0,
+                    found: Reverse(state.found),
+                }
+            },
+        );
         if state.queued == key {
             return;
         }
@@ -348,6 +354,9 @@ impl<'a, 'u> Search<'a, 'u> {
             None => 1 << self.pin(tag).unwrap_or(0),
         };
         let state = &mut self.packages[package];
+        if requirer.is_some() && state.allowed_pins | allowed == state.allowed_pins {
+            return;
+        }
         state.allowed_pins |= allowed;
         if requirer.is_none() {
             // Only the world prefers; what a package draws in may come from its pins, no more.

@@ -1,5 +1,7 @@
 //! What the search knows of each name and each package so far.
 
+use std::cmp::Reverse;
+
 use crate::universe::{NameId, PackageId, Provider};
 
 /// What became of a name.
@@ -65,16 +67,42 @@ pub(crate) enum GivenBy {
     Others,
 }
 
-/// What orders the names to decide: how little choice there is, whose packages give it, and its
-/// place in the order of discovery.
-pub(crate) type QueueKey = (u8, GivenBy, std::cmp::Reverse<u32>);
+/// What orders the names to decide.
+///
+/// Every two kinds of names were put to apk both ways round: in the world, asked for by all that a
+/// name could be, by what was chosen for another, or triggered; with and without options; two steps
+/// above the lowest name or none; given by their own packages or by others. Which was decided first
+/// showed in which of two packages with an exclusive name came, or which stood for a shared one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum QueueKey {
+    /// What is asked for, leaves no choice and has no one undecided asking for it: the one found
+    /// last goes first, whatever else they are (`singles-of-the-world`).
+    Certain(Reverse<u32>),
+    /// Everything else.
+    Open {
+        /// What the world asks for goes first (`world-before-higher`).
+        is_beyond_world: bool,
+        given_by: GivenBy,
+        /// What stands higher goes first (`higher-first`), so that all who have a say in a name have
+        /// spoken when it is decided.
+        height: Reverse<u32>,
+        /// Of equals, what is asked for goes before what is only triggered.
+        is_only_triggered: bool,
+        /// Of equals, what was found last goes first (`certain-deepest-first`).
+        found: Reverse<u32>,
+    },
+}
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NameState {
     /// Whether anything that could be chosen has to do with it.
     pub(crate) discovered: bool,
-    /// Its place in the order of discovery: higher ones are nearer to the world and are decided first.
-    pub(crate) order: u32,
+    /// How long the longest way down from it is, through what its providers depend on or forbid;
+    /// where that leads back to a name that is not done yet, that name counts as the end.
+    pub(crate) height: u32,
+    /// Its number in the order in which names got into the queue of names to decide, from 1; 0
+    /// before.
+    pub(crate) found: u32,
     /// Whose packages give it.
     pub(crate) given_by: GivenBy,
     pub(crate) choice: Choice,
@@ -83,9 +111,8 @@ pub(crate) struct NameState {
     /// Whether a chosen package or a world entry asks for it; otherwise all that is known is that
     /// whatever is chosen for some name will.
     pub(crate) is_asked_for: bool,
-    /// Whether it was asked for by whatever may be chosen for some name before anything that is
-    /// chosen asked for it.
-    pub(crate) is_first_in_common: bool,
+    /// Whether a world entry asks for it.
+    pub(crate) is_of_world: bool,
     /// Whether no name that is asked for and undecided has a provider that depends on it.
     pub(crate) is_settled: bool,
     /// Whether a provider's `install_if` could still come true.
@@ -94,8 +121,6 @@ pub(crate) struct NameState {
     pub(crate) has_triggered: bool,
     /// Whether there is more than one way to provide it.
     pub(crate) has_options: bool,
-    /// Whether a provider may be taken without being asked for by its own name.
-    pub(crate) has_auto_selectable: bool,
     pub(crate) reevaluate_dependencies: bool,
     pub(crate) reevaluate_triggers: bool,
     pub(crate) is_dirty: bool,

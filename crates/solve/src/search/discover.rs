@@ -11,41 +11,33 @@ struct Frame {
     provider: usize,
     dependency: usize,
     given: usize,
-    /// Whether it was met only as what a package provides.
-    shallow: bool,
-    /// The own names of those that merely provide it, once it is numbered.
+    /// The own names of those that merely provide it, once its height is known.
     owners: Option<Vec<NameId>>,
-    /// How many of the given name's own steps are done: entering it, unless it is the frame's own,
-    /// and then each name that it triggers.
+    /// How many of the names that the given one triggers are done.
     triggered: usize,
 }
 
 impl Search<'_, '_> {
-    /// Discovers a name and everything behind it, and numbers the names on the way back.
+    /// Discovers a name and everything behind it, and finds how high names stand on the way back.
     ///
-    /// Experiments told what is numbered before a name: what its providers depend on or forbid,
-    /// and, for the packages that it is the own name of, what they provide and what all their names
-    /// trigger, unless met before. After it, in the order of the alphabet, come the own names of the
-    /// packages that merely provide it; not so for a name met only as what a package provides.
+    /// Experiments told what is discovered before a name is done: what its providers depend on or
+    /// forbid and, for the packages that it is the own name of, what their names trigger, unless
+    /// those names were met before. After it, in the order of the alphabet, come the own names of
+    /// the packages that merely provide it. Where names lead back to each other, that order matters.
     ///
     /// The stack is kept by hand: a chain of dependencies may be as long as an index.
     pub(super) fn discover(&mut self, name: NameId) -> Result<(), TooMuchWork> {
         let universe = self.universe;
         let mut stack = Vec::new();
-        self.enter(name, false, &mut stack);
+        self.enter(name, &mut stack);
         while let Some(frame) = stack.last_mut() {
             self.step()?;
             let name = frame.name;
             let providers = self.providers(name);
             let Some(provider) = providers.get(frame.provider) else {
-                if self.names[name].order == 0 {
-                    self.next_order += 1;
-                    self.names[name].order = self.next_order;
+                if frame.owners.is_none() {
+                    self.names[name].height = self.height(name);
                     self.names[name].given_by = self.given_by(name);
-                }
-                if frame.shallow {
-                    stack.pop();
-                    continue;
                 }
                 let owners = frame.owners.get_or_insert_with(|| {
                     let mut owners: Vec<_> = providers
@@ -58,7 +50,7 @@ impl Search<'_, '_> {
                     owners
                 });
                 match owners.pop() {
-                    Some(owner) => self.enter(owner, false, &mut stack),
+                    Some(owner) => self.enter(owner, &mut stack),
                     None => {
                         stack.pop();
                     }
@@ -74,7 +66,7 @@ impl Search<'_, '_> {
             if let Some(wanted) = universe.depends(id).get(frame.dependency) {
                 frame.dependency += 1;
                 let next = wanted.name;
-                self.enter(next, false, &mut stack);
+                self.enter(next, &mut stack);
                 continue;
             }
             let given = match frame.given {
@@ -88,19 +80,13 @@ impl Search<'_, '_> {
                 frame.given = 0;
                 continue;
             };
-            if frame.triggered == 0 && given != name {
-                if self.names[given].discovered {
-                    frame.given += 1;
-                } else {
-                    frame.triggered = 1;
-                    self.enter(given, true, &mut stack);
-                }
+            if given != name && frame.triggered == 0 && self.names[given].discovered {
+                frame.given += 1;
                 continue;
             }
-            let entered = usize::from(given != name);
-            if let Some(next) = self.install_if_of(given).get(frame.triggered - entered) {
+            if let Some(next) = self.install_if_of(given).get(frame.triggered) {
                 frame.triggered += 1;
-                self.enter(*next, false, &mut stack);
+                self.enter(*next, &mut stack);
             } else {
                 frame.given += 1;
                 frame.triggered = 0;
@@ -109,7 +95,7 @@ impl Search<'_, '_> {
         Ok(())
     }
 
-    fn enter(&mut self, name: NameId, shallow: bool, stack: &mut Vec<Frame>) {
+    fn enter(&mut self, name: NameId, stack: &mut Vec<Frame>) {
         if self.names[name].discovered {
             return;
         }
@@ -119,10 +105,19 @@ impl Search<'_, '_> {
             provider: 0,
             dependency: 0,
             given: 0,
-            shallow,
             owners: None,
             triggered: 0,
         });
+    }
+
+    /// Finds how high a name stands above what its providers depend on or forbid.
+    fn height(&self, name: NameId) -> u32 {
+        let depends = self
+            .providers(name)
+            .iter()
+            .flat_map(|provider| self.depends(provider.package));
+        let heights = depends.map(|wanted| self.names[wanted.name].height + 1);
+        heights.max().unwrap_or(0)
     }
 
     /// Finds whose packages give a name.

@@ -14,7 +14,6 @@ impl Search<'_, '_> {
         let dependencies = std::mem::take(&mut state.reevaluate_dependencies);
         let triggers = std::mem::take(&mut state.reevaluate_triggers);
         state.has_triggered = false;
-        state.has_auto_selectable = false;
         let required = state.requirers > 0;
         self.names[name].is_settled = self.is_settled(name);
         self.merging += 1;
@@ -42,10 +41,6 @@ impl Search<'_, '_> {
             }
             if !required {
                 continue;
-            }
-            let priority = self.package(id).provider_priority;
-            if triggered || provider.version.is_some() || priority > 0 {
-                self.names[name].has_auto_selectable = true;
             }
             self.packages[id].merged = true;
             first.get_or_insert(id);
@@ -169,7 +164,6 @@ impl Search<'_, '_> {
                 && state.requirers == 0
             {
                 state.requirers = 1;
-                state.is_first_in_common = true;
                 self.became_required(wanted.name);
             }
         }
@@ -180,13 +174,23 @@ impl Search<'_, '_> {
         // Their own name counts only once it is asked for.
         let own = Some((package.name, self.universe.own(first).version))
             .filter(|(own, _)| self.names[*own].requirers > 0);
+        // Where a candidate gives the name without a version, packages of its own name that give
+        // anything without one stay, for whatever reason (`own-name-beside-shared`).
+        let is_shared = own.is_some()
+            && self.providers(name).iter().any(|provider| {
+                provider.version.is_none() && self.packages[provider.package].selectable
+            });
         for (given, version) in own.into_iter().chain(self.provides(first).iter().copied()) {
             if given == name || !self.names[given].merge_given.is(self.merging, candidates) {
                 continue;
             }
             for other in self.providers(given) {
                 self.step()?;
-                let shared = version.is_none() && other.version.is_none();
+                let shared = if given == package.name {
+                    is_shared && self.is_own_and_shares(given, other.package)
+                } else {
+                    version.is_none() && other.version.is_none()
+                };
                 if !shared && !self.gives(other.package, name) {
                     self.disqualify(other.package);
                 }
@@ -196,7 +200,8 @@ impl Search<'_, '_> {
     }
 
     /// Takes out what the only candidate for a name cannot do with. It does so by what it depends
-    /// on; what it forbids goes only once it is chosen (`single-narrows`).
+    /// on; what it forbids goes only once it is chosen (`single-narrows`). What it needs may be
+    /// decided before it, and may come from where the candidate may (`pins-around-a-circle`).
     fn narrow(&mut self, only: PackageId) -> Result<(), TooMuchWork> {
         for wanted in self.depends(only) {
             if wanted.conflict {
@@ -204,12 +209,20 @@ impl Search<'_, '_> {
             }
             for provider in self.providers(wanted.name) {
                 self.step()?;
-                if provider.package != only && !self.satisfies(*wanted, *provider) {
+                if self.satisfies(*wanted, *provider) {
+                    self.inherit_pins(provider.package, Some(only), None);
+                } else if provider.package != only {
                     self.disqualify(provider.package);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Says whether a name is a package's own and it provides something without a version.
+    fn is_own_and_shares(&self, name: NameId, id: PackageId) -> bool {
+        let package = self.package(id);
+        package.name == name && self.provides(id).iter().any(|given| given.1.is_none())
     }
 
     /// Says whether a package has a name, as its own or provided.
