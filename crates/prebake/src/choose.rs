@@ -319,7 +319,7 @@ impl Chooser<'_> {
         let dialect = world::dialect(base);
         let own = world::of_base(base);
         let entries: Vec<_> = locals.iter().map(Local::entry).collect();
-        let world = world::of(self.recipe, &entries, &own, dialect)?;
+        let (world, added) = world::of(self.recipe, &entries, &own, dialect)?;
         let repositories = opened.iter().zip(places).map(|(opened, place)| Repository {
             index: &opened.index,
             tag: place.tag,
@@ -332,6 +332,7 @@ impl Chooser<'_> {
         let repositories: Vec<_> = repositories.chain(locals).collect();
         let request = Request {
             world: &world,
+            added: &added,
             repositories: &repositories,
             installed: Some(installed),
             dialect,

@@ -91,7 +91,7 @@ pub fn graph(recipe: &Recipe, locked: &LockedRootfs, context: &Context) -> Resul
     let dialect = world::dialect(&facts);
     let own = world::of_base(&facts);
     let locals = local::entries(recipe, locked)?;
-    let world = world::of(recipe, &locals, &own, dialect)?;
+    let (world, _) = world::of(recipe, &locals, &own, dialect)?;
     let providers = Providers::of(&installed, dialect);
     let packages = installed.iter().map(|package| {
         let all =

@@ -50,14 +50,17 @@ pub(crate) fn check_tags(recipe: &Recipe, places: &[Place<'_>]) -> Result<(), Er
     Ok(())
 }
 
-/// Returns the base's world with the recipe's packages, as `apk add` combines them; `locals` are the
-/// entries of those that lie beside the recipe.
+/// A world, and those of it that are additions to the base's.
+type Worlds<'a> = (Vec<Dependency<'a>>, Vec<Dependency<'a>>);
+
+/// Returns the base's world with the recipe's packages, as `apk add` combines them, and what the
+/// recipe adds; `locals` are the entries of those that lie beside the recipe.
 pub(crate) fn of<'a>(
     recipe: &'a Recipe,
     locals: &'a [String],
     base: &'a [String],
     dialect: Dialect,
-) -> Result<Vec<Dependency<'a>>, Error> {
+) -> Result<Worlds<'a>, Error> {
     // apk leaves out what it cannot read in a world that it did not write itself.
     let own = base
         .iter()
@@ -72,7 +75,7 @@ pub(crate) fn of<'a>(
     }
     let locals = locals.iter().map(|entry| Dependency::parse(entry, dialect));
     added.extend(locals.filter_map(Result::ok));
-    Ok(prebake_solve::world(&own, &added))
+    Ok((prebake_solve::world(&own, &added), added))
 }
 
 /// Returns the entries of a base's world as texts.
@@ -90,7 +93,7 @@ pub(crate) fn combine(
     base: &Base,
 ) -> Result<Vec<Vec<u8>>, Error> {
     let own = of_base(base);
-    let world = of(recipe, locals, &own, dialect(base))?;
+    let (world, _) = of(recipe, locals, &own, dialect(base))?;
     Ok(world
         .iter()
         .map(|dependency| dependency.to_string().into_bytes())

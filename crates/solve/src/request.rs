@@ -19,6 +19,9 @@ pub struct Request<'a> {
     /// What shall be there; see [`world`](crate::world()) for what `apk add` makes of additions.
     /// The order does not matter.
     pub world: &'a [Dependency<'a>],
+    /// Those of the world that `apk add` would be given, as against what the base's world has
+    /// anyway: their names are decided first. The order does not matter.
+    pub added: &'a [Dependency<'a>],
     /// The repositories in the order of `/etc/apk/repositories`: the earlier one wins a tie.
     pub repositories: &'a [Repository<'a>],
     /// The installed database of the base; `None` to start from nothing.

@@ -92,6 +92,9 @@ impl<'a, 'u> Search<'a, 'u> {
 
     /// Decides every name that the world leads to.
     pub(crate) fn run(&mut self) -> Result<(), TooMuchWork> {
+        for name in &self.universe.added {
+            self.names[*name].is_added = true;
+        }
         for wanted in self.world {
             self.discover(wanted.name)?;
         }
@@ -220,7 +223,6 @@ impl<'a, 'u> Search<'a, 'u> {
             let state = &mut self.names[name];
             state.requirers += 1;
             state.is_asked_for = true;
-            state.is_of_world |= requirer.is_none();
             // Another request changes neither what is left for the name nor its place in the queue
             // (`certain-stays-behind-the-world`).
             if state.requirers == 1 {
@@ -323,7 +325,7 @@ impl<'a, 'u> Search<'a, 'u> {
                 QueueKey::Certain(Reverse(state.found))
             } else {
                 QueueKey::Open {
-                    is_beyond_world: !state.is_of_world,
+                    is_beyond_added: !(state.is_added && state.is_asked_for),
                     given_by: state.given_by,
                     height: Reverse(state.height),
                     is_only_triggered: state.requirers == 0,

@@ -80,8 +80,9 @@ pub(crate) enum QueueKey {
     Certain(Reverse<u32>),
     /// Everything else.
     Open {
-        /// What the world asks for goes first (`world-before-higher`).
-        is_beyond_world: bool,
+        /// What `apk add` was given goes first (`world-before-higher`); what only the base's world
+        /// asks for has no such right (`base-world-waits`).
+        is_beyond_added: bool,
         given_by: GivenBy,
         /// What stands higher goes first (`higher-first`), so that all who have a say in a name have
         /// spoken when it is decided.
@@ -111,8 +112,8 @@ pub(crate) struct NameState {
     /// Whether a chosen package or a world entry asks for it; otherwise all that is known is that
     /// whatever is chosen for some name will.
     pub(crate) is_asked_for: bool,
-    /// Whether a world entry asks for it.
-    pub(crate) is_of_world: bool,
+    /// Whether it is an addition to the world of the base.
+    pub(crate) is_added: bool,
     /// Whether no name that is asked for and undecided has a provider that depends on it.
     pub(crate) is_settled: bool,
     /// Whether a provider's `install_if` could still come true.

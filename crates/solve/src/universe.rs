@@ -170,6 +170,8 @@ pub(crate) struct Universe<'a> {
     written: Vec<Written<'a>>,
     /// The entries of the world in apk's order.
     pub(crate) world: Vec<Wanted>,
+    /// The names of those entries that are additions.
+    pub(crate) added: Vec<NameId>,
     pub(crate) dialect: Dialect,
     /// Stands for every name that nothing provides and the world does not have.
     pub(crate) nothing: NameId,

@@ -52,6 +52,7 @@ fn unsatisfiable(main: &Index, edge: &Index, world: &str) -> String {
     ];
     let request = Request {
         world: &world,
+        added: &world,
         repositories: &repositories,
         installed: None,
         dialect: Dialect::V2,

@@ -221,6 +221,7 @@ fn solution(indexes: &[Index], root: &Path) -> Result<(), String> {
         .collect();
     let solution = solve(&Request {
         world: &world(&base, &added),
+        added: &added,
         repositories: &repositories,
         installed: Some(&installed),
         dialect: Dialect::V2,

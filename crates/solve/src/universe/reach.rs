@@ -100,6 +100,7 @@ pub(super) fn universe<'a>(
             wanted: Vec::with_capacity(most_packages * 4),
             written: Vec::new(),
             world: Vec::new(),
+            added: Vec::new(),
             dialect: request.dialect,
             nothing: NameId(0),
             places,
@@ -129,6 +130,10 @@ pub(super) fn universe<'a>(
         let name = reach.find_or_add(dependency.name);
         let wanted = reach.written(name, *dependency);
         reach.universe.world.push(wanted);
+    }
+    for dependency in request.added.iter().filter(|added| !added.conflict) {
+        let name = reach.find_or_add(dependency.name);
+        reach.universe.added.push(name);
     }
     while let Some(id) = reach.queue.pop() {
         reach.expand(id);
@@ -601,6 +606,7 @@ mod tests {
             let world: Vec<_> = dependency::list(&world, dialect).collect();
             let request = Request {
                 world: &world,
+                added: world.get(numbers.below(3) as usize..).unwrap_or_default(),
                 repositories: &repositories,
                 installed: (numbers.below(2) == 1).then_some(&base),
                 dialect,

@@ -45,6 +45,12 @@ pub(crate) fn number(variable: &str, otherwise: usize) -> usize {
     }
 }
 
+/// Returns what `apk add` is given.
+fn added(words: &[String]) -> Vec<Dependency<'_>> {
+    let added = words.iter().map(|word| Dependency::parse(word, DIALECT));
+    added.map(|one| one.expect("a dependency")).collect()
+}
+
 /// Returns an index as its parsed form has it.
 fn parsed(index: &Index) -> Index {
     let origin = Origin {
@@ -229,11 +235,7 @@ impl Stage {
             .split_whitespace()
             .map(|word| Dependency::parse(word, DIALECT).expect("a dependency"))
             .collect();
-        let added: Vec<_> = words
-            .iter()
-            .map(|word| Dependency::parse(word, DIALECT).expect("a dependency"))
-            .collect();
-        world(&base, &added)
+        world(&base, &added(words))
     }
 
     /// Puts a world to our solver.
@@ -255,6 +257,7 @@ impl Stage {
             .collect();
         let request = Request {
             world: &self.world(words),
+            added: &added(words),
             repositories: &repositories,
             installed: Some(&self.installed),
             dialect: DIALECT,
