@@ -98,9 +98,15 @@ fn a_fork_bomb_ends() {
         .args(["-c", bomb])
         .processes(150)
         .time_limit(Duration::from_secs(2));
-    // It is killed for being too many, or in the end for its time.
+    // It ends for its time, and all of it with it; or its first shell gives up, and the rest stays
+    // within the limit until the instance is stopped.
     match command.status() {
-        Ok(_) | Err(LaunchError::TimedOut { .. }) => {}
+        Ok(_) => {
+            let left = shell_ok(&world.bad, "ls -d /proc/[0-9]* | wc -l");
+            assert!(left.trim().parse::<u32>().unwrap() < 170, "{left}");
+            world.bad.stop().unwrap();
+        }
+        Err(LaunchError::TimedOut { .. }) => {}
         Err(other) => panic!("{other:?}"),
     }
     let left = shell_ok(&world.bad, "ls -d /proc/[0-9]* | wc -l");

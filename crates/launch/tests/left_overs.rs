@@ -26,7 +26,7 @@ const TIMES: u64 = 100;
 const UNPACKED_EVERY: u64 = 6;
 
 /// How long what was killed may take to be gone; only a failure takes so long.
-const GONE: Duration = Duration::from_secs(60);
+const GONE: Duration = Duration::from_mins(1);
 
 #[test]
 fn the_killed_leave_nothing() {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use super::examine;
 use super::instance::Held;
-use super::store::{State, Store};
+use super::store::{Lock, State, Store};
 use super::tree;
 use prebake_apk::digest::Sha256;
 
@@ -48,7 +48,7 @@ impl Namespaces {
         name: &Name,
         tree: PathBuf,
         state: State,
-        lock: fs_err::File,
+        lock: Lock,
         (machine, emulator): (Machine, Option<PathBuf>),
     ) -> Held {
         Held {

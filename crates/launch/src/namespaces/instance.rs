@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use fs_err::File;
 use prebake_apk::path::GuestPath;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, getpid, pidfd_open};
 
 use super::first::SERVE;
 use super::groups::{Groups, Places};
 use super::holder::{self, Holding};
-use super::request::{self, DIRECTORY, Refusal};
+use super::request::{self, DIRECTORY, PROGRAM, Refusal};
 use super::spawn;
-use super::store::{self, Store};
+use super::store::{self, Lock, Store};
 use crate::child::Child;
 use crate::command::{Access, Call, Stdio};
 use crate::driver::Driven;
@@ -34,8 +34,9 @@ pub(super) struct Held {
     pub(super) name: Name,
     pub(super) tree: PathBuf,
     pub(super) state: Mutex<store::State>,
-    pub(super) lock: Mutex<Option<File>>,
+    // Before the lock, which is to be held until all has ended.
     pub(super) up: Mutex<Option<Up>>,
+    pub(super) lock: Mutex<Option<Lock>>,
     pub(super) removed: AtomicBool,
     pub(super) programs: AtomicU64,
     pub(super) places: OnceLock<Places>,
@@ -71,7 +72,7 @@ impl Held {
     /// Begins its processes if they are not there, and returns them.
     pub(super) fn up(&self) -> Result<MutexGuard<'_, Option<Up>>, LaunchError> {
         let mut up = locked(&self.up);
-        if up.as_ref().is_some_and(Up::has_ended) {
+        if up.as_ref().is_some_and(|up| has_ended(&up.orders)) {
             *up = None;
         }
         if up.is_none() {
@@ -107,9 +108,9 @@ impl Held {
                 name: self.name.clone(),
             });
         };
-        store::sign(lock).map_err(fail("write down who has it"))?;
+        lock.sign().map_err(fail("write down who has it"))?;
         let above = |fd: io::Result<OwnedFd>| fd.and_then(descriptors::above_standard);
-        let lock = above(lock.file().as_fd().try_clone_to_owned()).map_err(fail("keep a lock"))?;
+        let lock = above(lock.share()).map_err(fail("keep a lock"))?;
         let owner = pidfd_open(getpid(), PidfdFlags::empty()).map_err(io::Error::from);
         let owner = above(owner).map_err(fail("find this process"))?;
         let (control, theirs) = passing::messages().map_err(fail("make a socket"))?;
@@ -207,6 +208,9 @@ impl Held {
                     passing::send(&socket, &[request::GO], &[]).map_err(lost)?;
                     continue;
                 }
+                // A program that killed who watches over it before that could say so: how it ended
+                // is told as it is of others.
+                None if kind == PROGRAM && !has_ended(&orders) => Ok(Vec::new()),
                 _ => return Err(lost(io::ErrorKind::UnexpectedEof.into())),
             };
             return Ok(Asked {
@@ -291,14 +295,11 @@ impl Held {
     }
 }
 
-impl Up {
-    /// Says whether its first process is gone, which has closed its end then.
-    fn has_ended(&self) -> bool {
-        use rustix::event::{PollFd, PollFlags, Timespec, poll};
-        let mut fds = [PollFd::new(&*self.orders, PollFlags::RDHUP)];
-        let now = Timespec::default();
-        !matches!(poll(&mut fds, Some(&now)), Ok(0))
-    }
+/// Says whether an instance's first process is gone, which has closed its end then.
+fn has_ended(orders: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(orders, PollFlags::RDHUP)];
+    let now = Timespec::default();
+    !matches!(poll(&mut fds, Some(&now)), Ok(0))
 }
 
 impl Driven for Held {

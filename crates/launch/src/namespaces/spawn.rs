@@ -141,6 +141,14 @@ struct Watched {
 
 /// Has the kernel keep what limits it keeps here.
 fn limits(held: &Held, call: &Call) -> Result<(Option<Groups>, Watched), LaunchError> {
+    let most = u64::from(call.processes.unwrap_or(Command::PROCESSES));
+    if (call.memory, call.cpus, call.processes) == (None, None, None) {
+        let watched = Watched {
+            processes: (most, true),
+            memory: None,
+        };
+        return Ok((None, watched));
+    }
     let places = held.places();
     if call
         .cpus
@@ -174,7 +182,6 @@ fn limits(held: &Held, call: &Call) -> Result<(Option<Groups>, Watched), LaunchE
         }
     }
     let by_groups = groups.is_some();
-    let most = u64::from(call.processes.unwrap_or(Command::PROCESSES));
     let watched = Watched {
         processes: (most, !(by_groups && bounds.processes.is_some())),
         memory: call

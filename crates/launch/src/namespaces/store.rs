@@ -58,6 +58,40 @@ pub(super) fn host(doing: &str, path: &Path, source: io::Error) -> LaunchError {
     }
 }
 
+/// A lock that this process has. It ends when this is dropped, and not only when every process
+/// that was forked meanwhile has closed its copy of the descriptor.
+#[derive(Debug)]
+pub(super) struct Lock(File);
+
+impl Lock {
+    /// Takes the lock of `file`, or returns `None` if somebody has it.
+    fn try_take(file: File) -> io::Result<Option<Self>> {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Returns another descriptor of the lock, for a process that is to hold it too.
+    pub(super) fn share(&self) -> io::Result<OwnedFd> {
+        self.0.file().as_fd().try_clone_to_owned()
+    }
+
+    /// Writes into it that this process has it.
+    pub(super) fn sign(&self) -> io::Result<()> {
+        use std::os::unix::fs::FileExt as _;
+        let text = format!("{:<10}\n", std::process::id());
+        self.0.file().write_all_at(text.as_bytes(), 0)
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
 impl Store {
     pub(super) fn new(folder: PathBuf) -> Self {
         Self {
@@ -99,7 +133,7 @@ impl Store {
         name: &Name,
         state: &State,
         tree: &Path,
-    ) -> Result<File, LaunchError> {
+    ) -> Result<Lock, LaunchError> {
         let path = self.instance(name);
         let fail = |error| host("make the instance", &path, error);
         let all = lock_folder(&self.instances()).map_err(fail)?;
@@ -124,12 +158,10 @@ impl Store {
         })
     }
 
-    fn fill(&self, path: &Path, state: &State, tree: &Path) -> io::Result<File> {
+    fn fill(&self, path: &Path, state: &State, tree: &Path) -> io::Result<Lock> {
         fs_err::set_permissions(path, Permissions::from_mode(0o700))?;
-        let lock = open_lock(path)?;
-        if !try_lock(&lock)? {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
+        let lock = Lock::try_take(open_lock(path)?)?;
+        let lock = lock.ok_or(io::ErrorKind::WouldBlock)?;
         write_state(path, state, false)?;
         let disk = path.join("disk");
         // The instance's root directory is what the upper layer's is.
@@ -154,7 +186,7 @@ impl Store {
     }
 
     /// Locks an instance that is there.
-    pub(super) fn take(&self, name: &Name) -> Result<(File, State), LaunchError> {
+    pub(super) fn take(&self, name: &Name) -> Result<(Lock, State), LaunchError> {
         let path = self.instance(name);
         let fail = |error| host("open the instance", &path, error);
         let not_there = || LaunchError::NotThere { name: name.clone() };
@@ -165,25 +197,22 @@ impl Store {
         if !path.is_dir() {
             return Err(not_there());
         }
-        let lock = open_lock(&path).map_err(fail)?;
-        if !try_lock(&lock).map_err(fail)? {
-            return Err(LaunchError::InUse {
-                name: name.clone(),
-                holder: holder(&path),
-            });
-        }
+        let lock = open_lock(&path).and_then(Lock::try_take).map_err(fail)?;
+        let lock = lock.ok_or_else(|| LaunchError::InUse {
+            name: name.clone(),
+            holder: holder(&path),
+        })?;
         drop(all);
         let state = read_state(&path).filter(|state| state.kept);
         Ok((lock, state.ok_or_else(not_there)?))
     }
 
     /// Locks an instance that nobody has and nobody wants; `None` if somebody does.
-    fn left_over(&self, name: &Name) -> io::Result<Option<File>> {
+    fn left_over(&self, name: &Name) -> io::Result<Option<Lock>> {
         let path = self.instance(name);
-        let lock = open_lock(&path)?;
-        if !try_lock(&lock)? {
+        let Some(lock) = Lock::try_take(open_lock(&path)?)? else {
             return Ok(None);
-        }
+        };
         let kept = read_state(&path).is_some_and(|state| state.kept);
         Ok((!kept).then_some(lock))
     }
@@ -216,9 +245,9 @@ impl Store {
         let lock = File::open(path.join("lock")).ok()?;
         // To ask is to lock for a moment, which whoever makes or takes one could take for theirs.
         let _all = lock_folder(&self.instances()).ok()?;
-        match flock(&lock, FlockOperation::NonBlockingLockShared) {
-            Ok(()) => None,
-            Err(_) => holder(&path),
+        match Lock::try_take(lock) {
+            Ok(Some(_)) => None,
+            _ => holder(&path),
         }
     }
 
@@ -257,7 +286,10 @@ impl Store {
             let Ok(folder) = File::open(&path) else {
                 continue;
             };
-            if try_lock(&folder).unwrap_or(false) && path.join("new").exists() {
+            let Ok(Some(_lock)) = Lock::try_take(folder) else {
+                continue;
+            };
+            if path.join("new").exists() {
                 let _ = self.remove_in(&path, &[b"new"]);
                 let _ = fs_err::remove_dir(&path);
             }
@@ -334,7 +366,7 @@ fn private_folder(path: &Path) -> io::Result<()> {
 }
 
 /// Locks a folder until the returned value is dropped, and waits for that if need be.
-pub(super) fn lock_folder(path: &Path) -> io::Result<File> {
+pub(super) fn lock_folder(path: &Path) -> io::Result<Lock> {
     loop {
         let folder = File::open(path)?;
         match flock(&folder, FlockOperation::LockExclusive) {
@@ -348,19 +380,11 @@ pub(super) fn lock_folder(path: &Path) -> io::Result<File> {
                 .metadata()
                 .is_ok_and(|this| (this.dev(), this.ino()) == (now.dev(), now.ino()))
         }) {
-            return Ok(folder);
+            return Ok(Lock(folder));
         }
         if !path.exists() {
             private_folder(path)?;
         }
-    }
-}
-
-fn try_lock(file: &File) -> io::Result<bool> {
-    match flock(file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(true),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
-        Err(error) => Err(error.into()),
     }
 }
 
@@ -369,13 +393,6 @@ fn open_lock(path: &Path) -> io::Result<File> {
 
     let options = options.read(true).write(true).create(true).mode(0o600);
     options.open(path.join("lock"))
-}
-
-/// Writes into a lock that this process has it.
-pub(super) fn sign(lock: &File) -> io::Result<()> {
-    use std::os::unix::fs::FileExt as _;
-    let text = format!("{:<10}\n", std::process::id());
-    lock.file().write_all_at(text.as_bytes(), 0)
 }
 
 fn holder(path: &Path) -> Option<u32> {

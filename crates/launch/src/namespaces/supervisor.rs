@@ -3,7 +3,7 @@
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prebake_apk::path::GuestPath;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -153,6 +153,13 @@ impl<'a> Supervisor<'a> {
 
     /// Watches until nothing is left to watch, or nobody wants to know.
     fn watch(&mut self) {
+        let looks = self.processes.is_some() || self.memory.is_some();
+        let every = if self.memory.is_some() {
+            LOOK
+        } else {
+            LOOK_FOR_MANY
+        };
+        let mut next = Instant::now() + every;
         loop {
             let some_left = self.reap();
             if let Some(status) = self.status
@@ -172,23 +179,21 @@ impl<'a> Supervisor<'a> {
                 PollFd::new(self.socket, PollFlags::IN),
                 PollFd::new(&self.ended, PollFlags::IN),
             ];
-            let looks = self.processes.is_some() || self.memory.is_some();
-            let look = if self.memory.is_some() {
-                LOOK
-            } else {
-                LOOK_FOR_MANY
-            };
+            let left = next.saturating_duration_since(Instant::now());
             let look = Timespec {
                 tv_sec: 0,
-                tv_nsec: look.as_nanos() as _,
+                tv_nsec: left.subsec_nanos().into(),
             };
             let _ = poll(&mut fds, looks.then_some(&look));
             let [asked, ended] = fds.map(|fd| !fd.revents().is_empty());
             if ended {
                 take_signals(&self.ended);
             }
-            if looks && self.is_too_much() {
-                self.end_all();
+            if looks && Instant::now() >= next {
+                next = Instant::now() + every;
+                if self.is_too_much() {
+                    self.end_all();
+                }
             }
             if asked {
                 match passing::receive_byte(self.socket) {
