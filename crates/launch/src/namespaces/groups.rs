@@ -7,6 +7,7 @@
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{Access, access};
 
@@ -20,6 +21,10 @@ pub(super) const FILE: &str = "groups";
 
 /// How long a turn is in which processors are shared out, in microseconds: the kernel's default.
 const TURN: u32 = 100_000;
+
+/// How often and how long apart it is tried to remove a group that the dead are still in.
+const TRIES: u32 = 500;
+const AGAIN: Duration = Duration::from_millis(1);
 
 /// What is bounded.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -166,7 +171,15 @@ pub(super) fn remove_of(instance: &Path) {
     for folder in text.lines().map(Path::new) {
         let name = folder.file_name().and_then(|name| name.to_str());
         if folder.is_absolute() && name.is_some_and(|name| name.starts_with(PREFIX)) {
-            let _ = fs_err::remove_dir(folder);
+            // The dead leave their groups a moment after they were waited for.
+            for _ in 0..TRIES {
+                match fs_err::remove_dir(folder) {
+                    Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                        std::thread::sleep(AGAIN);
+                    }
+                    _ => break,
+                }
+            }
         }
     }
 }
