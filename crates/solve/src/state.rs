@@ -81,7 +81,7 @@ pub(crate) enum QueueKey {
     /// Everything else.
     Open {
         /// What `apk add` was given goes first (`world-before-higher`); what only the base's world
-        /// asks for has no such right (`base-world-waits`).
+        /// asks for waits as any other name does (14 probes, and the universes on a base).
         is_beyond_added: bool,
         given_by: GivenBy,
         /// What stands higher goes first (`higher-first`), so that all who have a say in a name have

@@ -384,6 +384,6 @@ fn on_a_base() {
             tags: true,
             removals: true,
         },
-        10,
+        8,
     );
 }
