@@ -1,6 +1,7 @@
 //! From an import to the end of a first instruction: ours against what else starts a program in
 //! a tree, and against installing the packages into each fresh instance.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -16,11 +17,33 @@ use tempfile::TempDir;
 
 use super::{ROUNDS, interleave, median, milliseconds, say};
 
-/// What the rootfs has beside the base.
-const PACKAGES: [&str; 2] = ["gcompat", "iptables"];
-/// Who signed them.
-const KEYS: [&str; 2] = ["fixture-20260101.rsa.pub", "zhangyoufu.rsa.pub"];
-const BASE: &str = "v3.20/releases/x86_64/alpine-minirootfs-3.20.3-x86_64.tar.gz";
+/// What is installed: into the rootfs once, or in the old way into each instance.
+struct Sample {
+    branch: &'static str,
+    release: &'static str,
+    repositories: &'static [&'static str],
+    packages: &'static [&'static str],
+    /// The keys in the mirror's `keys` that the base does not carry.
+    keys: &'static [&'static str],
+}
+
+/// The recipe that prebake was made for, from an index of a few packages.
+const MISSION: Sample = Sample {
+    branch: "v3.20",
+    release: "3.20.3",
+    repositories: &["main"],
+    packages: &["gcompat", "iptables"],
+    keys: &["fixture-20260101.rsa.pub", "zhangyoufu.rsa.pub"],
+};
+
+/// As many packages, from the indexes that a release of Alpine has: 23,030 packages.
+const WHOLE: Sample = Sample {
+    branch: "v3.19",
+    release: "3.19.4",
+    repositories: &["main", "community"],
+    packages: &["jq", "sfdisk"],
+    keys: &[],
+};
 
 /// How often packages are installed in the old way, which takes long.
 const OLD_ROUNDS: usize = 5;
@@ -28,25 +51,17 @@ const OLD_ROUNDS: usize = 5;
 pub(super) fn bench() -> Result<(), String> {
     let mirror = shared().ok_or("there is no ../shared: nothing to launch")?;
     let mirror = mirror.join("alpine");
-    let folder = TempDir::new().map_err(text)?;
     let server = Server::start_folder(&mirror);
-    let rootfs = bake(&mirror, &server, folder.path())?;
+    let folder = TempDir::new().map_err(text)?;
+    let rootfs = bake(&MISSION, &mirror, &server, folder.path())?;
     let tree = folder.path().join("tree");
     fs_err::create_dir(&tree).map_err(text)?;
     works_or_says(Command::new("tar").args(["-xzf", &path(&rootfs.file), "-C", &path(&tree)]))?;
     let own = std::env::current_exe().map_err(text)?;
-    let ours = || {
-        let mut command = Command::new(&own);
-        command.args(["bench-child", "launch"]);
-        command.args([folder.path(), &*rootfs.file]);
-        command.args([&rootfs.identity, &rootfs.unpacked]);
-        command
-    };
+    let ours = || launch(&own, folder.path(), &rootfs);
     // The first import unpacks; what is measured is every later one.
     let first = Instant::now();
-    if !ours().status().map_err(text)?.success() {
-        return Err("the first instance failed".to_owned());
-    }
+    works_or_says(&mut ours())?;
     let first = first.elapsed();
     let hand = || {
         let mut command = Command::new("unshare");
@@ -78,17 +93,11 @@ pub(super) fn bench() -> Result<(), String> {
     let lanes: Vec<_> = there.iter().map(|(_, lane)| *lane).collect();
     let times = interleave(&lanes)?;
     let inside = inside(&ours)?;
-    let old = old_way(&mirror, &server)?;
+    let old = old_way(&MISSION, &mirror, &server)?;
     say(
         "\nlaunch: gcompat and iptables on 3.20.3, a program begun in a fresh instance, to its end",
     );
-    let line = |name: &str, time: Duration| {
-        let ratio = time.as_secs_f64() / inside.as_secs_f64();
-        say(&format!(
-            "    {name:<42}{:8.1} ms   {ratio:6.2} times ours",
-            milliseconds(time)
-        ));
-    };
+    let line = |name, time| self::line(name, time, inside);
     line("prebake: import and run", inside);
     for ((name, _), time) in there.iter().zip(times) {
         line(name, time);
@@ -98,7 +107,34 @@ pub(super) fn bench() -> Result<(), String> {
     }
     line("apk add into the instance, no more", old);
     line("prebake's first import, which unpacks", first);
+
+    let folder = TempDir::new().map_err(text)?;
+    let rootfs = bake(&WHOLE, &mirror, &server, folder.path())?;
+    let ours = || launch(&own, folder.path(), &rootfs);
+    works_or_says(&mut ours())?;
+    let inside = self::inside(&ours)?;
+    let old = old_way(&WHOLE, &mirror, &server)?;
+    say("\nlaunch: jq and sfdisk on 3.19.4, with the indexes that Alpine has");
+    self::line("prebake: import and run", inside, inside);
+    self::line("apk add into the instance, no more", old, inside);
     Ok(())
+}
+
+fn line(name: &str, time: Duration, ours: Duration) {
+    let ratio = time.as_secs_f64() / ours.as_secs_f64();
+    say(&format!(
+        "    {name:<42}{:8.1} ms   {ratio:6.2} times ours",
+        milliseconds(time)
+    ));
+}
+
+/// Returns the process that imports a rootfs, runs a program and removes the instance.
+fn launch(own: &Path, folder: &Path, rootfs: &Baked) -> Command {
+    let mut command = Command::new(own);
+    command.args(["bench-child", "launch"]);
+    command.args([folder, &*rootfs.file]);
+    command.args([&rootfs.identity, &rootfs.unpacked]);
+    command
 }
 
 /// Measures what a program that is running already waits for: from its call to the end of the
@@ -167,18 +203,29 @@ struct Baked {
     unpacked: String,
 }
 
-fn bake(mirror: &Path, server: &Server, folder: &Path) -> Result<Baked, String> {
-    let keys: Vec<_> = KEYS
+fn bake(sample: &Sample, mirror: &Path, server: &Server, folder: &Path) -> Result<Baked, String> {
+    let keys = sample.keys.iter();
+    let keys: Vec<_> = keys
         .map(|name| path(&mirror.join("keys").join(name)))
-        .into();
+        .collect();
     let url = server.url("");
     let url = url.trim_end_matches('/');
-    let recipe = format!(
-        "name = \"bench\"\narch = [\"x86_64\"]\npackages = {PACKAGES:?}\nmirrors = [{url:?}]\n\
-         [base]\nrelease = \"3.20.3\"\n\
-         [[repository]]\nurl = \"{url}/v3.20/main\"\nkeys = {keys:?}\n\
-         [[output]]\npath = \"unused.tar.gz\"\n"
+    let Sample {
+        branch,
+        release,
+        packages,
+        ..
+    } = sample;
+    let mut recipe = format!(
+        "name = \"bench\"\narch = [\"x86_64\"]\npackages = {packages:?}\nmirrors = [{url:?}]\n\
+         [base]\nrelease = {release:?}\n"
     );
+    for repository in sample.repositories {
+        let url = format!("{url}/{branch}/{repository}");
+        // Writing to a `String` cannot fail.
+        let _ = write!(recipe, "[[repository]]\nurl = {url:?}\nkeys = {keys:?}\n");
+    }
+    recipe += "[[output]]\npath = \"unused.tar.gz\"\n";
     let written = folder.join("prebake.toml");
     fs_err::write(&written, recipe).map_err(text)?;
     let context = Context::open(HostOptions {
@@ -207,19 +254,29 @@ fn bake(mirror: &Path, server: &Server, folder: &Path) -> Result<Baked, String> 
 
 /// Measures what installing the packages into each fresh instance takes, as it was done before:
 /// the real apk, from a mirror as near as can be. The tree it goes into is not counted.
-fn old_way(mirror: &Path, server: &Server) -> Result<Duration, String> {
+fn old_way(sample: &Sample, mirror: &Path, server: &Server) -> Result<Duration, String> {
     let apk = shared().ok_or("there is no ../shared")?.join("oracle/apk");
+    let Sample {
+        branch, release, ..
+    } = sample;
+    let base = format!("{branch}/releases/x86_64/alpine-minirootfs-{release}-x86_64.tar.gz");
+    let base = path(&mirror.join(base));
     let mut times = Vec::new();
     for _ in 0..OLD_ROUNDS {
         let fresh = TempDir::new().map_err(text)?;
-        let base = path(&mirror.join(BASE));
         works_or_says(Command::new("tar").args(["-xzf", &base, "-C", &path(fresh.path())]))?;
+        for key in sample.keys {
+            let to = fresh.path().join("etc/apk/keys").join(key);
+            fs_err::copy(mirror.join("keys").join(key), to).map_err(text)?;
+        }
         let mut add = Command::new(&apk);
-        add.args(["--root", &path(fresh.path()), "--no-cache", "--keys-dir"])
-            .arg(mirror.join("keys"))
-            .args(["--repository", &server.url("/v3.20/main")])
-            .args(["--repositories-file", "/dev/null", "add"])
-            .args(PACKAGES);
+        add.args(["--root", &path(fresh.path()), "--no-cache"]);
+        add.args(["--repositories-file", "/dev/null"]);
+        for repository in sample.repositories {
+            let url = server.url(&format!("/{branch}/{repository}"));
+            add.args(["--repository", &url]);
+        }
+        add.arg("add").args(sample.packages);
         let start = Instant::now();
         works_or_says(&mut add)?;
         times.push(start.elapsed());
