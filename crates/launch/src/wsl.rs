@@ -32,7 +32,6 @@ mod trouble;
 
 use std::ffi::OsStr;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use self::instance::WslInstance;
@@ -41,6 +40,7 @@ use self::store::{Record, Store};
 use self::trouble::Trouble;
 use crate::driver::{Driven, Driver, Progress};
 use crate::finding::{Backend, Check, Finding};
+use crate::folder;
 use crate::host::{Listed, Settings};
 use crate::launch_error::LaunchError;
 use crate::name::Name;
@@ -67,27 +67,8 @@ pub(crate) fn driver(settings: &Settings) -> Result<Arc<dyn Driver>, LaunchError
             checks: examine(settings),
         }]));
     };
-    let store = Store::new(folder(settings)?.join("wsl"));
+    let store = Store::new(folder::find(settings)?.join("wsl"));
     Ok(Arc::new(WslDriver { wsl, store }))
-}
-
-/// Returns the folder of [`Settings::folder`], whole: `wsl.exe` runs in another one.
-fn folder(settings: &Settings) -> Result<PathBuf, LaunchError> {
-    let by_variable = || std::env::var_os("PREBAKE_INSTANCES").map(PathBuf::from);
-    let by_system = || Some(PathBuf::from(std::env::var_os("LOCALAPPDATA")?).join("prebake"));
-    let folder = settings.folder.clone().or_else(by_variable);
-    let folder = folder.or_else(by_system).ok_or_else(|| LaunchError::Host {
-        doing: "find the folder of instances".to_owned(),
-        source: io::Error::new(
-            io::ErrorKind::NotFound,
-            "neither PREBAKE_INSTANCES nor LOCALAPPDATA is set",
-        ),
-    })?;
-    std::path::absolute(&folder).map_err(|source| LaunchError::HostPath {
-        doing: "find".to_owned(),
-        path: folder,
-        source,
-    })
 }
 
 /// Lists the distributions of this user.

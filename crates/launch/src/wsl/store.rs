@@ -37,7 +37,15 @@ pub(super) struct Record {
 
 /// That this process has an instance, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Claim(#[expect(dead_code, reason = "the lock is as long as the file")] File);
+pub(super) struct Claim(File);
+
+/// A child that another thread begins has a copy of the descriptor until it is another program:
+/// closing ours alone would leave the lock to it for that moment.
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
 
 impl Record {
     pub(super) fn new(identity: Sha256) -> Self {
