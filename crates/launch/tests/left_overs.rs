@@ -37,7 +37,7 @@ fn the_killed_leave_nothing() {
     let Some(home) = Home::new(test) else {
         return;
     };
-    let mounts = mounts();
+    let mounts = mounts(home.folder.path());
     let tar = instance::read(home.rootfs.file().unwrap());
     let (mut swept, mut runs) = (0, 0);
     for turn in 0..TIMES {
@@ -81,7 +81,7 @@ fn the_killed_leave_nothing() {
             }
             assert!(begun.elapsed() < GONE, "turn {turn}: {left:?} {half:?}");
         }
-        assert_eq!(self::mounts(), mounts, "turn {turn}");
+        assert_eq!(self::mounts(home.folder.path()), mounts, "turn {turn}");
     }
     assert_eq!(runs, TIMES / 3);
     // Most clean up after themselves: only those that had no process for it yet are left over.
@@ -99,8 +99,9 @@ fn the_helpers_of_a_program_that_has_an_instance_may_die_too() {
     let helper = |name: &str| {
         let own = std::process::id().to_string();
         let named = |pid: &String| {
-            let read = |file: &str| {
-                fs_err::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default()
+            let comm = |pid: &str| {
+                let text = fs_err::read_to_string(format!("/proc/{pid}/comm"));
+                text.unwrap_or_default().trim().to_owned()
             };
             let of_own = |pid: &str| {
                 let text = fs_err::read_to_string(format!("/proc/{pid}/status"));
@@ -108,9 +109,13 @@ fn the_helpers_of_a_program_that_has_an_instance_may_die_too() {
                     .lines()
                     .find_map(|line| Some(line.strip_prefix("PPid:\t")?.to_owned()))
             };
+            // The other test's programs have instances of their own, and are this one's children.
             let parent = of_own(pid).unwrap_or_default();
-            let is_ours = parent == own || of_own(&parent) == Some(own.clone());
-            read("comm").trim() == name && is_ours
+            let is_ours = match name {
+                "prebake-holder" => parent == own,
+                _ => of_own(&parent) == Some(own.clone()) && comm(&parent) == "prebake-holder",
+            };
+            comm(pid) == name && is_ours
         };
         let pid = pids().into_iter().find(named).unwrap();
         let killed = Command::new("kill").args(["-9", &pid]).status().unwrap();
@@ -196,9 +201,12 @@ fn until_gone(variable: &str) {
     }
 }
 
-/// Returns what is mounted that could be of an instance.
-fn mounts() -> Vec<String> {
+/// Returns what is mounted of an instance in `folder`, and every overlay of instances.
+fn mounts(folder: &Path) -> Vec<String> {
+    let folder = folder.to_str().unwrap();
     let mounts = fs_err::read_to_string("/proc/self/mountinfo").unwrap();
-    let mounts = mounts.lines().filter(|line| line.contains("prebake"));
+    let mounts = mounts
+        .lines()
+        .filter(|line| line.contains(folder) || line.contains(" - overlay prebake "));
     mounts.map(str::to_owned).collect()
 }
