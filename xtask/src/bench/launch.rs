@@ -169,11 +169,14 @@ pub(super) fn child(arguments: &[String]) -> Result<(), String> {
     };
     let rootfs = Rootfs::new(about, Image::File(PathBuf::from(file)));
     let host = Host::with(Backend::Namespaces, &settings).map_err(chain)?;
+    let start = Instant::now();
     let instance = host
         .import(&Name::unique("bench"), &rootfs)
         .map_err(chain)?;
     let status = instance.command("/bin/true").status().map_err(chain)?;
+    let time = start.elapsed();
     instance.remove().map_err(chain)?;
+    say(&time.as_nanos().to_string());
     if status.success() {
         return Ok(());
     }
