@@ -13,10 +13,10 @@ pub(crate) enum Judges {
 }
 
 pub(crate) fn check(judges: Judges) -> Result<(), String> {
-    step("format", cargo(&["fmt", "--all", "--check"]))?;
+    step("format", &mut cargo(&["fmt", "--all", "--check"]))?;
     step(
         "clippy",
-        cargo(&[
+        &mut cargo(&[
             "clippy",
             "--workspace",
             "--all-targets",
@@ -33,14 +33,14 @@ pub(crate) fn check(judges: Judges) -> Result<(), String> {
         "--document-private-items",
     ]);
     doc.env("RUSTDOCFLAGS", "-Dwarnings");
-    step("docs", doc)?;
+    step("docs", &mut doc)?;
     let mut test = cargo(&["test", "--workspace"]);
     if judges == Judges::Required {
         test.env("CI", "true");
         // How many random worlds the solver and the real apk are both given.
         test.env("PREBAKE_DIFFERENTIAL", "1000");
     }
-    step("tests", test)
+    step("tests", &mut test)
 }
 
 /// Runs the benchmarks in a release build of this very program.
@@ -54,17 +54,19 @@ pub(crate) fn bench() -> Result<(), String> {
         "--",
         "bench-run",
     ];
-    step("bench", cargo(&arguments))
+    step("bench", &mut cargo(&arguments))
 }
 
-fn cargo(arguments: &[&str]) -> Command {
+/// Returns the cargo that runs this, with arguments.
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments);
     command
 }
 
+/// Runs what must succeed, and says how long it took.
 #[expect(clippy::print_stderr, reason = "this is a program for people")]
-fn step(name: &str, mut command: Command) -> Result<(), String> {
+pub(crate) fn step(name: &str, command: &mut Command) -> Result<(), String> {
     eprintln!("==> {name}");
     let start = Instant::now();
     let status = command

@@ -8,10 +8,11 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
 
 use prebake_testkit::http::Server;
 use prebake_testkit::shared::shared;
+
+use crate::check::step;
 
 /// The target that is run.
 const WINDOWS: &str = "x86_64-pc-windows-gnu";
@@ -211,19 +212,6 @@ fn prepare(folder: &Path, recipe: &str, mirror: &Path) -> std::io::Result<()> {
         fs_err::copy(&from, folder.join("keys").join(name))?;
     }
     fs_err::write(folder.join("prebake.toml"), recipe)
-}
-
-fn step(name: &str, command: &mut Command) -> Result<(), String> {
-    say(&format!("==> {name}"));
-    let start = Instant::now();
-    let status = command
-        .status()
-        .map_err(|error| format!("failed to start {name}: {error}"))?;
-    if !status.success() {
-        return Err(format!("{name} failed: {command:?}"));
-    }
-    say(&format!("    took {:.1} s", start.elapsed().as_secs_f64()));
-    Ok(())
 }
 
 #[expect(clippy::print_stderr, reason = "this is a program for people")]

@@ -99,8 +99,7 @@ pub(crate) fn run() -> Result<(), String> {
 
 impl Package {
     fn cargo(&self) -> Command {
-        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        command.args(["build", "--quiet"]);
+        let mut command = crate::check::cargo(&["build", "--quiet"]);
         command.args(self.is_release.then_some("--release"));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("CARGO_") && name != "CARGO_HOME" {
