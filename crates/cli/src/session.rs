@@ -25,10 +25,12 @@ pub(crate) struct Interrupt {
 impl Interrupt {
     /// Has Ctrl-C end `program` too. One that was asked for before ends it now.
     pub(crate) fn ends(&self, program: Killer) {
+        let mut known = self.program.lock().unwrap_or_else(PoisonError::into_inner);
+        // Asked for under the lock: whoever interrupts later finds the program there.
         if self.cancel.is_cancelled() {
             let _ = program.kill();
         }
-        *self.program.lock().unwrap_or_else(PoisonError::into_inner) = Some(program);
+        *known = Some(program);
     }
 
     fn happen(&self) {

@@ -61,11 +61,16 @@ impl Host {
 
     /// As [`Host::detect`], with settings.
     pub fn detect_with(settings: &Settings) -> Result<Self, LaunchError> {
-        let findings = examine(settings);
-        match findings.iter().find(|finding| finding.is_usable()) {
-            Some(finding) => Self::with(finding.backend, settings),
-            None => Err(LaunchError::NoBackend(findings)),
+        // Looking costs a process or two, so no further than to the first that will do.
+        let mut lacking = Vec::new();
+        for backend in Backend::ALL {
+            let finding = look(backend, settings);
+            if finding.is_usable() {
+                return Self::with(backend, settings);
+            }
+            lacking.push(finding);
         }
+        Err(LaunchError::NoBackend(lacking))
     }
 
     /// Takes this backend, and removes what dead processes have left of it.
@@ -131,11 +136,13 @@ impl Host {
 pub fn examine(settings: &Settings) -> Vec<Finding> {
     Backend::ALL
         .into_iter()
-        .map(|backend| Finding {
-            backend,
-            checks: checks(backend, settings),
-        })
+        .map(|backend| look(backend, settings))
         .collect()
+}
+
+fn look(backend: Backend, settings: &Settings) -> Finding {
+    let checks = checks(backend, settings);
+    Finding { backend, checks }
 }
 
 fn checks(backend: Backend, settings: &Settings) -> Vec<Check> {
@@ -162,9 +169,6 @@ fn driver(backend: Backend, settings: &Settings) -> Result<Arc<dyn Driver>, Laun
     match backend {
         Backend::Namespaces => namespaces::driver(settings),
         Backend::Wsl => wsl::driver(settings),
-        _ => Err(LaunchError::NoBackend(vec![Finding {
-            backend,
-            checks: checks(backend, settings),
-        }])),
+        _ => Err(LaunchError::NoBackend(vec![look(backend, settings)])),
     }
 }

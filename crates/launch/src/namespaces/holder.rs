@@ -25,7 +25,7 @@ use crate::linux::{copy_tree, descriptors, guest_root, id_map, passing, remove, 
 use crate::sandbox::Machine;
 
 /// The namespaces that an instance has of its own, beside that of users.
-const NAMESPACES: i32 = libc::CLONE_NEWPID
+pub(super) const NAMESPACES: i32 = libc::CLONE_NEWPID
     | libc::CLONE_NEWNS
     | libc::CLONE_NEWNET
     | libc::CLONE_NEWIPC

@@ -6,17 +6,10 @@ use std::path::Path;
 use rustix::fs::{CWD, Mode};
 use rustix::mount::{MountAttrFlags, MoveMountFlags, move_mount};
 
+use super::holder::NAMESPACES;
 use super::scene;
 use crate::linux::process::Process;
 use crate::linux::{guest_root, passing, wire};
-
-/// The namespaces that are tried, beside those of users and mounts.
-const NAMESPACES: i32 = libc::CLONE_NEWPID
-    | libc::CLONE_NEWNS
-    | libc::CLONE_NEWNET
-    | libc::CLONE_NEWIPC
-    | libc::CLONE_NEWUTS
-    | libc::CLONE_NEWCGROUP;
 
 /// What was found: what the kernel says where it refuses.
 #[derive(Debug)]
