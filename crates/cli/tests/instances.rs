@@ -304,7 +304,7 @@ fn interrupted_it_leaves_nothing() {
 }
 
 /// Drives a terminal: gives it a size, types, changes the size, types again, and tells all it saw.
-const TERMINAL: &str = r"
+const TERMINAL: &str = r#"
 import fcntl, os, pty, select, struct, sys, termios
 child, terminal = pty.fork()
 if child == 0:
@@ -312,9 +312,9 @@ if child == 0:
 def size(rows, columns):
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack('HHHH', rows, columns, 0, 0))
 seen = b''
-def until(word):
+def until(word, start=0):
     global seen
-    while word not in seen:
+    while word not in seen[start:]:
         if not select.select([terminal], [], [], 120)[0]:
             sys.exit('nothing comes; seen: ' + repr(seen))
         try:
@@ -328,9 +328,12 @@ until(b'one-2')
 size(44, 111)
 os.write(terminal, b'sleep 1; stty size; echo two-$((1+1))\n')
 until(b'two-2')
-os.write(terminal, b'echo asleep-$((1+1)); sleep 1000000\n')
+# A shell of its own says that it sleeps: it is the terminal's foreground by then, and dies of ^C.
+os.write(terminal, b'sh -c "echo asleep-\\$((1+1)); exec sleep 1000000"\n')
 until(b'asleep-2')
+asleep = len(seen)
 os.write(terminal, b'\x03')
+until(b'# ', asleep)
 os.write(terminal, b'echo three-$((1+1)); exit 5\n')
 until(b'three-2')
 while True:
@@ -344,7 +347,7 @@ while True:
 code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 sys.stdout.write(seen.decode())
 sys.exit(code)
-";
+"#;
 
 #[test]
 fn a_terminal_is_one() {
