@@ -41,6 +41,10 @@ pub enum Stage {
     Choosing(Arch),
     /// What the lock names is fetched.
     Fetching,
+    /// What lies in a vendored folder is looked at.
+    Checking,
+    /// What the lock names is put into a vendored folder.
+    Vendoring,
     /// The packages are checked and merged.
     Merging(Arch),
     /// A package's script is run to see what it does.
@@ -61,6 +65,8 @@ impl fmt::Display for Stage {
             Self::Indexes(arch) => write!(f, "fetching the indexes for {arch}"),
             Self::Choosing(arch) => write!(f, "choosing the packages for {arch}"),
             Self::Fetching => f.write_str("fetching"),
+            Self::Checking => f.write_str("checking what is there"),
+            Self::Vendoring => f.write_str("vendoring"),
             Self::Merging(arch) => write!(f, "merging {arch}"),
             Self::Running { package, script } => write!(f, "running {package}.{script}"),
             Self::Writing(arch) => write!(f, "writing {arch}"),
