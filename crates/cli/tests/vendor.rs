@@ -101,7 +101,15 @@ fn apk_and_prebake_take_from_it_what_they_take_from_the_mirror() {
     };
     let server = Server::start_folder(&mirror);
     let url = server.url("").trim_end_matches('/').to_owned();
-    let packages = ["jq", "openssh"];
+    // One whose script makes a user, where scripts can be run.
+    let packages = [
+        "jq",
+        if judge::is_root() {
+            "chrony"
+        } else {
+            "openssh"
+        },
+    ];
     let kitchen = Kitchen::new(&recipe(&[&url], &packages, ""));
     kitchen.run(&["vendor", "v"]).expect(6);
     assert!(!kitchen.path("v").exists(), "nothing was there to vendor");
@@ -124,8 +132,10 @@ fn apk_and_prebake_take_from_it_what_they_take_from_the_mirror() {
     }
     let lock = read(&kitchen.path("prebake.lock"));
     assert!(read(&vendored.join("locks/vendored.lock")) == lock);
-    let record = read(&kitchen.path("prebake.scripts"));
-    assert!(read(&vendored.join("locks/vendored.scripts")) == record);
+    if judge::is_root() {
+        let record = read(&kitchen.path("prebake.scripts"));
+        assert!(read(&vendored.join("locks/vendored.scripts")) == record);
+    }
     assert_eq!(paths(&done, "missing_indexes"), Vec::<String>::new());
     assert_eq!(paths(&done, "not_in_index"), Vec::<String>::new());
 

@@ -214,7 +214,7 @@ impl Chooser<'_> {
                 let settled = scope.spawn(|| repositories.settle(&indexes));
                 let blobs = match &solution {
                     Ok(solution) => {
-                        self.context.reporter.stage(&Stage::Fetching);
+                        self.context.reporter.stage(&Stage::Packages(self.arch));
                         self.fetch(&plan(solution, &places, &indexes, &locals, &installed))
                     }
                     Err(_) => Ok(Vec::new()),

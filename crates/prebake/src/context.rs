@@ -10,6 +10,7 @@ use prebake_fetch::{
     Blob, Cache, Cancel, FetchError, Fetched, Fetcher, Network, Options, Origin, Proxies, Wanted,
 };
 
+use crate::arch::Arch;
 use crate::error::Error;
 use crate::recipe::Recipe;
 use crate::reporter::Reporter;
@@ -44,7 +45,7 @@ impl fmt::Debug for HostOptions<'_> {
 
 /// A run's hold on the host: the cache, the network, and who watches.
 pub struct Context {
-    pub(crate) fetcher: Fetcher,
+    pub(crate) fetcher: Arc<Fetcher>,
     pub(crate) threads: NonZeroUsize,
     pub(crate) reporter: Arc<dyn Reporter>,
     pub(crate) cancel: Cancel,
@@ -89,7 +90,7 @@ impl Context {
             cancel.clone(),
         );
         Ok(Self {
-            fetcher,
+            fetcher: Arc::new(fetcher),
             threads: options.threads,
             reporter: options.reporter,
             cancel,
@@ -113,6 +114,17 @@ impl Context {
         let cache = cache.map(Cache::open).map(Shelf::Cache);
         self.vendored.extend(cache);
         self
+    }
+
+    /// Returns the same hold on the host for the work on one architecture beside others.
+    pub(crate) fn beside(&self, arch: Arch) -> Self {
+        Self {
+            fetcher: Arc::clone(&self.fetcher),
+            threads: self.threads,
+            reporter: self.reporter.beside(arch),
+            cancel: self.cancel.clone(),
+            vendored: self.vendored.clone(),
+        }
     }
 
     /// Fetches every wanted file of `recipe`, in the order of the wishes.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::arch;
+use crate::arch::{self, Arch};
 use crate::changes::{self, Change};
 use crate::choose::Chooser;
 use crate::context::Context;
@@ -184,23 +184,22 @@ pub fn update_lock_with(
     let there = read_record(recipe)?.unwrap_or_default();
     // A record alone is nobody's word for what a script did: what no lock names is run again.
     let recorded = there.vouched_for(previous.as_ref());
-    let mut record = Record::default();
-    let mut rootfs = Vec::new();
-    for arch in &recipe.arches {
-        let before = previous.as_ref().and_then(|lock| lock.rootfs(*arch));
+    let chosen = side_by_side(&recipe.arches, context, |arch, context| {
         let chooser = Chooser {
             recipe,
-            arch: *arch,
-            before,
+            arch,
+            before: previous.as_ref().and_then(|lock| lock.rootfs(arch)),
             recorded: &recorded,
             upgrade,
             allow_older_index: options.allow_older_index,
             context,
         };
-        let (chosen, runs) = chooser.choose()?;
-        rootfs.push(chosen);
-        record.runs.extend(runs);
-    }
+        chooser.choose()
+    })?;
+    let (rootfs, runs): (Vec<_>, Vec<_>) = chosen.into_iter().unzip();
+    let record = Record {
+        runs: runs.concat(),
+    };
     let lock = Lock {
         recipe: recipe.digest()?,
         rootfs,
@@ -225,6 +224,29 @@ pub fn update_lock_with(
         lock,
         state,
         changes,
+    })
+}
+
+/// Does something for each architecture, for all at once, and returns what came of it in their
+/// order. Of several errors the first architecture's is returned, whichever came first; what the
+/// others still fetched then is in the cache.
+fn side_by_side<T: Send>(
+    arches: &[Arch],
+    context: &Context,
+    work: impl Fn(Arch, &Context) -> Result<T, Error> + Sync,
+) -> Result<Vec<T>, Error> {
+    std::thread::scope(|scope| {
+        let work = &work;
+        let begin = |arch: &Arch| {
+            let (arch, context) = (*arch, context.beside(*arch));
+            scope.spawn(move || work(arch, &context))
+        };
+        let threads: Vec<_> = arches.iter().map(begin).collect();
+        let results = threads.into_iter().map(|thread| match thread.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        results.collect()
     })
 }
 
