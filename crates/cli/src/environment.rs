@@ -11,6 +11,7 @@ Environment:
   PREBAKE_CACHE    the cache's folder (default: the platform's own place for caches)
   PREBAKE_INSTANCES  the folder of instances (default: the platform's own place for data)
   PREBAKE_OFFLINE  set to 1: fetch nothing, as `--offline` does
+  PREBAKE_VENDOR   vendored folders that are looked into first, as `--vendor` names them
   PREBAKE_THREADS  how many threads compress; changes no output
   HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and NO_COLOR as elsewhere";
 

@@ -40,6 +40,8 @@ pub(crate) struct Chooser<'a> {
     /// What is known of scripts.
     pub(crate) recorded: &'a Record,
     pub(crate) upgrade: &'a Upgrade,
+    /// Whether an index may be older than the lock's.
+    pub(crate) allow_older_index: bool,
     pub(crate) context: &'a Context,
 }
 
@@ -138,12 +140,16 @@ impl Chooser<'_> {
             self.recipe.refuse_changeable(&url, self.arch)?;
         }
         let wanted = Wanted {
-            urls: self.recipe.everywhere(&url),
+            urls: self.recipe.base_everywhere(&url, self.arch)?,
             sha256: pin,
             limit: MAX_BASE_BYTES,
             ..Wanted::new(file_name(&url), url.clone())
         };
-        let fetched = self.context.fetch(&[wanted])?.into_iter().next();
+        let fetched = self
+            .context
+            .fetch(self.recipe, &[wanted])?
+            .into_iter()
+            .next();
         let blob = fetched
             .map(|fetched| fetched.blob)
             .ok_or(Error::Interrupted)?;
@@ -160,6 +166,7 @@ impl Chooser<'_> {
             recipe: self.recipe,
             places: &places,
             before: self.before,
+            may_be_older: self.allow_older_index,
             base: facts,
             context: self.context,
         };
@@ -189,6 +196,7 @@ impl Chooser<'_> {
             ) {
                 (Ok(Some(indexes)), _) => indexes,
                 (Ok(None), _) => continue,
+                (Err(error @ Error::OlderIndex { .. }), _) => return Err(error),
                 // The current indexes were only asked because the locked ones did not do.
                 (Err(_), Some(error)) | (Err(error), None) => return Err(error),
             };
@@ -275,7 +283,8 @@ impl Chooser<'_> {
         };
         let packages: Vec<_> = before.filter(stays).collect();
         let wishes = packages.iter().map(|package| wanted(self.recipe, package));
-        let fetched = self.context.fetch(&wishes.collect::<Vec<_>>())?;
+        let wishes: Vec<_> = wishes.collect();
+        let fetched = self.context.fetch(self.recipe, &wishes)?;
         let blobs = fetched.into_iter().map(|fetched| fetched.blob);
         let held = packages.into_iter().zip(blobs);
         held.map(|(package, blob)| Held::read(package, &blob))
@@ -368,7 +377,7 @@ impl Chooser<'_> {
                 ..Wanted::new(file_name(url), url.clone())
             });
         }
-        let fetched = self.context.fetch(&wishes)?;
+        let fetched = self.context.fetch(self.recipe, &wishes)?;
         Ok(fetched.into_iter().map(|fetched| fetched.blob).collect())
     }
 }

@@ -64,6 +64,9 @@ pub struct Recipe {
     /// Roots of Alpine mirrors, the first one preferred; where `base.release` and the default
     /// repositories are found.
     pub mirrors: Vec<String>,
+    /// The folder that `prebake vendor` fills and every bake looks into first, joined to the
+    /// recipe's.
+    pub vendor: Option<PathBuf>,
     /// Repositories in order of preference. Empty: main and community of the base's branch.
     pub repositories: Vec<Repository>,
     /// Which scripts of packages count.
@@ -133,6 +136,8 @@ pub struct Base {
     pub release: Option<At<String>>,
     /// A base tarball from elsewhere; may hold `{arch}` and `{release}`.
     pub url: Option<At<String>>,
+    /// Other places of the tarball at `url`, each a whole URL with the same variables.
+    pub mirrors: Vec<At<String>>,
     /// The base's SHA-256 for each architecture that the recipe names one for.
     pub sha256: Vec<(Arch, Sha256)>,
     /// Keys of the base that count although they are not Alpine's.

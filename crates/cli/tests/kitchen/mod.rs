@@ -7,11 +7,12 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// What would change a run from outside the test; none of it reaches the program.
-const NOT_INHERITED: [&str; 13] = [
+const NOT_INHERITED: [&str; 14] = [
     "PREBAKE_CACHE",
     "PREBAKE_INSTANCES",
     "PREBAKE_OFFLINE",
     "PREBAKE_THREADS",
+    "PREBAKE_VENDOR",
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "ALL_PROXY",

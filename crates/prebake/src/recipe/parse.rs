@@ -26,6 +26,7 @@ const TOP: &[&str] = &[
     "arch",
     "packages",
     "mirrors",
+    "vendor",
     "base",
     "repository",
     "scripts",
@@ -91,6 +92,10 @@ impl Reader<'_> {
         let (packages, locals) = self.packages(top, &arches);
         let base = self.base(top, &arches);
         let mirrors = self.urls(&top.strings("mirrors"));
+        let vendor = top.string("vendor");
+        if let Some(empty) = vendor.as_ref().filter(|folder| folder.value.is_empty()) {
+            self.problems.add(&empty.span, "`vendor` names no folder");
+        }
         let repositories = all(top, "repository", REPOSITORY, |table| {
             self.repository(table)
         });
@@ -125,6 +130,7 @@ impl Reader<'_> {
             } else {
                 mirrors
             },
+            vendor: vendor.map(|folder| self.folder.join(folder.value)),
             repositories,
             scripts: self.scripts(top),
             groups,
