@@ -89,7 +89,11 @@ impl Header {
         let mut name = text(field(0, 100)).to_vec();
         // In the GNU dialect other things stand where POSIX has the name's beginning.
         let prefix = text(field(345, 155));
-        if !gnu && !prefix.is_empty() {
+        // Python's `tarfile` puts the prefix before the name in both.
+        if gnu && field(345, 155).iter().any(|byte| *byte != 0) {
+            return Err(TarErrorKind::GnuPrefix);
+        }
+        if !prefix.is_empty() {
             name = [prefix, b"/", &name].concat();
         }
         let number = |from, length| {
@@ -111,6 +115,11 @@ impl Header {
             device_minor: number(337, 8),
         })
     }
+}
+
+/// Returns the name that stands in a block, whether that is a header or not.
+pub(super) fn name(block: &[u8; BLOCK]) -> &[u8] {
+    text(block.get(..100).unwrap_or_default())
 }
 
 /// A field's text: up to its first NUL, or all of it.
