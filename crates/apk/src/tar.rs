@@ -309,10 +309,10 @@ impl<R: Read> Read for Reader<R> {
     }
 }
 
-/// Cuts a GNU long name at its NUL, which tar writes behind it. What is empty, or goes on there, is
-/// none: programs differ about it.
+/// Cuts a GNU long name at its NUL, which every tar writes behind it. What is empty, has no NUL or
+/// goes on behind it is none: programs differ about how long it is.
 fn long_text(mut text: Vec<u8>) -> Option<Vec<u8>> {
-    let end = memchr::memchr(0, &text).unwrap_or(text.len());
+    let end = memchr::memchr(0, &text)?;
     let rest = text.get(end..)?;
     if end == 0 || rest.iter().any(|byte| *byte != 0) {
         return None;

@@ -101,8 +101,8 @@ pub enum TarErrorKind {
     /// A GNU header with something where a POSIX header has the beginning of the name.
     #[error("the GNU header has bytes in the place of a POSIX header's prefix")]
     GnuPrefix,
-    /// A GNU long name or link target that is empty, or goes on behind its NUL.
-    #[error("the {0} is empty or has bytes behind its NUL")]
+    /// A GNU long name or link target that is empty, has no NUL at its end or goes on behind it.
+    #[error("the {0} is empty or does not end with its NUL")]
     LongText(&'static str),
     /// The header and its pax record give two sizes.
     #[error("the header says {header} bytes and its pax record {pax}")]
@@ -134,6 +134,9 @@ pub enum TarErrorKind {
         /// The name.
         name: String,
     },
+    /// An entry without a name.
+    #[error("an entry has no name")]
+    NoName,
     /// A link to nothing.
     #[error("a link has no target")]
     NoLinkTarget,

@@ -27,7 +27,11 @@ fn octal(field: &[u8]) -> Option<i64> {
     if !rest.iter().all(|byte| matches!(byte, b' ' | 0)) {
         return None;
     }
-    // No digits at all are a zero: many writers leave a field that does not matter empty.
+    // No digits at all are a zero: many writers leave a field that does not matter empty. Of blanks
+    // GNU tar says that they are none.
+    if digits.is_empty() && spaces > 0 {
+        return None;
+    }
     digits.iter().try_fold(0_i64, |value, digit| match digit {
         b'0'..=b'7' => value
             .checked_mul(8)
@@ -59,7 +63,7 @@ mod tests {
             (b"77777777777\0", Some(0o77_777_777_777)),
             (b"777777777777", Some(0o777_777_777_777)),
             (b"\0\0\0\0", Some(0)),
-            (b"        ", Some(0)),
+            (b"        ", None),
             (b"0000649\0", None),
             (b"644\0 17\0", None),
             (b"-000001\0", None),

@@ -71,6 +71,9 @@ impl Pending {
             name: shown(name),
             source,
         })?;
+        if name.is_empty() {
+            return Err(TarErrorKind::NoName);
+        }
         if header.kind != Kind::Directory && (path.is_root() || name.ends_with(b"/")) {
             return Err(TarErrorKind::FileNamedAsDirectory { name: shown(name) });
         }
