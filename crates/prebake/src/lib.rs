@@ -35,6 +35,7 @@ mod rootfs_file;
 pub mod scripts;
 pub mod template;
 mod timestamp;
+mod unusual;
 mod update;
 pub mod vendor;
 pub mod verify;
