@@ -62,8 +62,8 @@ pub(crate) fn package(data: &[u8]) {
     let whole = open(&file[..]);
     let pieces = open(Odd::new(&file, how));
     match (&whole, &pieces) {
-        // How far the inflater had got when it noticed depends on the pieces.
-        (Err(one), Err(other)) => assert_eq!(without_numbers(one), without_numbers(other)),
+        // How much a damaged member gave before it was noticed depends on the pieces.
+        (Err(_), Err(_)) if control.is_none() => {}
         _ => assert_eq!(whole, pieces),
     }
     if let (Ok((identity, entries)), Some(control)) = (&whole, control) {
@@ -81,10 +81,6 @@ pub(crate) fn package(data: &[u8]) {
         let named: Vec<_> = named.map(|(entry, _, content)| (entry, content)).collect();
         assert_eq!(*entries, named);
     }
-}
-
-fn without_numbers(text: &str) -> String {
-    text.replace(|char: char| char.is_ascii_digit(), "")
 }
 
 fn open(reader: impl BufRead) -> Opened {

@@ -4,7 +4,7 @@ use std::error::Error;
 
 /// The most characters that an error and its causes may have. What comes from outside is quoted
 /// in it, and only as much of it as one reads.
-const LONGEST: usize = 4000;
+const LONGEST: usize = 20_000;
 
 /// Holds an error and its causes to being plain text of a bounded length, and returns it.
 pub(crate) fn tame(error: &dyn Error) -> String {

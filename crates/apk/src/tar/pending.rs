@@ -7,6 +7,7 @@ use crate::digest::Sha1;
 use crate::entry::{Device, Entry, EntryKind};
 use crate::limits::{MAX_LINK_TARGET, MAX_OWNER_NAME};
 use crate::path::GuestPath;
+use crate::shown::shown;
 
 /// The smallest size that a ustar header's eleven octal digits cannot hold, from which on a pax
 /// record may say something else than the header.
@@ -50,11 +51,11 @@ impl Pending {
             return Err(TarErrorKind::SizeOfNoFile { size });
         }
         let path = GuestPath::from_archive(&name).map_err(|source| TarErrorKind::Name {
-            name: lossy(&name),
+            name: shown(&name),
             source,
         })?;
         if header.kind == Kind::File && (path.is_root() || name.ends_with(b"/")) {
-            return Err(TarErrorKind::FileNamedAsDirectory { name: lossy(&name) });
+            return Err(TarErrorKind::FileNamedAsDirectory { name: shown(&name) });
         }
         let device = || {
             Ok(Device {
@@ -78,7 +79,7 @@ impl Pending {
                 Ok(target) => target,
                 Err(source) => {
                     return Err(TarErrorKind::Name {
-                        name: lossy(&link),
+                        name: shown(&link),
                         source,
                     });
                 }
@@ -121,8 +122,4 @@ impl Pending {
         };
         Ok((entry, name))
     }
-}
-
-fn lossy(name: &[u8]) -> String {
-    String::from_utf8_lossy(name).into_owned()
 }
