@@ -71,7 +71,7 @@ impl Records {
             b"gname" => once(&mut self.group, value.to_vec()),
             b"mtime" => once(&mut self.mtime, seconds(value).ok_or_else(wrong)?),
             CHECKSUM => once(&mut self.checksum, value.to_vec()),
-            b"SCHILY.realsize" => return Err(TarErrorKind::Sparse),
+            b"SCHILY.realsize" | b"SUN.holesdata" => return Err(TarErrorKind::Sparse),
             _ if key.starts_with(b"GNU.sparse.") => return Err(TarErrorKind::Sparse),
             _ => match key.strip_prefix(XATTR) {
                 Some(b"") => return Err(wrong()),
