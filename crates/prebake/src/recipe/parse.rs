@@ -1,6 +1,7 @@
 //! From a recipe's text to a [`Recipe`].
 
 mod account;
+mod audit;
 mod base;
 mod etc;
 mod file;
@@ -38,6 +39,7 @@ const TOP: &[&str] = &[
     "dir",
     "remove",
     "etc",
+    "audit",
     "output",
 ];
 const REPOSITORY: &[&str] = &["url", "tag", "keys", "mirrors"];
@@ -135,6 +137,7 @@ impl Reader<'_> {
             directories,
             removals,
             etc,
+            audit: self.audit(top),
             outputs,
         })
     }
