@@ -7,6 +7,7 @@
 //! Nothing here prints or reads the environment: a [`Context`] is what a run may use of the host.
 
 pub mod arch;
+pub mod audit;
 mod bake;
 mod blobs;
 mod build;

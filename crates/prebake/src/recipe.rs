@@ -22,6 +22,7 @@ use prebake_apk::path::GuestPath;
 use prebake_apk::version::Dialect;
 
 use crate::arch::Arch;
+use crate::audit::Policy;
 use crate::document::{At, DocumentError, Problem};
 use crate::template::Template;
 
@@ -90,6 +91,8 @@ pub struct Recipe {
     pub removals: Vec<Remove>,
     /// What the host is told of itself.
     pub etc: Etc,
+    /// What must not be in the rootfs: `prebake audit` holds it against this.
+    pub audit: Policy,
     /// What to write. Never empty.
     pub outputs: Vec<Output>,
 }

@@ -94,7 +94,12 @@ pub(crate) fn why_not_current(recipe: &Recipe, lock: &Lock) -> Result<Option<Str
 
 /// Reads the record of what scripts did, beside the recipe's lock; `None` if there is none.
 pub(crate) fn read_record(recipe: &Recipe) -> Result<Option<Record>, Error> {
-    let path = record_path(&recipe.lock_path());
+    read_record_beside(&recipe.lock_path())
+}
+
+/// Reads the record beside a lock; `None` if there is none.
+pub(crate) fn read_record_beside(lock: &Path) -> Result<Option<Record>, Error> {
+    let path = record_path(lock);
     match host_file::read_text(&path, MAX_RECORD_BYTES) {
         Ok(text) => Ok(Some(Record::parse(&path, &text)?)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),

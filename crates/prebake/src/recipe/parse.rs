@@ -1,6 +1,7 @@
 //! From a recipe's text to a [`Recipe`].
 
 mod account;
+mod audit;
 mod base;
 mod etc;
 mod file;
@@ -40,6 +41,7 @@ const TOP: &[&str] = &[
     "dir",
     "remove",
     "etc",
+    "audit",
     "output",
 ];
 const REPOSITORY: &[&str] = &["url", "tag", "keys", "mirrors"];
@@ -143,6 +145,7 @@ impl Reader<'_> {
             directories,
             removals,
             etc,
+            audit: self.audit(top),
             outputs,
         })
     }
