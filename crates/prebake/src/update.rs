@@ -82,6 +82,9 @@ pub(crate) fn why_not_current(recipe: &Recipe, lock: &Lock) -> Result<Option<Str
     }
     let record = read_record(recipe)?.unwrap_or_default();
     for rootfs in &lock.rootfs {
+        if let Some(url) = recipe.stranger(rootfs)? {
+            return Ok(Some(format!("`{url}` is nowhere that the recipe names")));
+        }
         if let Some(reason) = local::why_not_current(recipe, rootfs)? {
             return Ok(Some(reason));
         }
