@@ -4,9 +4,11 @@ use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
+use prebake::audit::{Allowance, Kind};
 
 use crate::{environment, exit_code};
 
@@ -72,6 +74,8 @@ pub(crate) enum Command {
     Inspect(InspectArguments),
     /// Hold a rootfs against its own apk database and the lock
     Verify(VerifyArguments),
+    /// List what a reviewer wants to see in a rootfs, and refuse what must not be there
+    Audit(AuditArguments),
     /// Run a command in a fresh instance of a rootfs, and remove it
     Run(RunArguments),
     /// List the instances on this host
@@ -245,6 +249,40 @@ pub(crate) struct VerifyArguments {
     #[arg(long, value_name = "LOCK")]
     pub(crate) lock: Option<PathBuf>,
 }
+
+/// List what a reviewer wants to see in a rootfs, and refuse what must not be there
+#[derive(Debug, Args)]
+#[command(after_help = KINDS_HELP.as_str())]
+pub(crate) struct AuditArguments {
+    /// The recipe, the folder it is in, or a rootfs as `build` wrote it
+    #[arg(default_value = "prebake.toml", value_name = "RECIPE|ROOTFS")]
+    pub(crate) source: PathBuf,
+    /// Exit with 9 where anything of these kinds is found; the recipe's `[audit] deny` counts too
+    #[arg(long, value_delimiter = ',', value_name = "KIND")]
+    pub(crate) deny: Vec<Kind>,
+    /// Let this very thing be, as it is listed: `setuid:/bin/bbsuid`; may be given again
+    #[arg(long, value_name = "KIND:SUBJECT")]
+    pub(crate) allow: Vec<Allowance>,
+    /// Say what is new and what is gone since this older lock or rootfs
+    #[arg(long, value_name = "LOCK|ROOTFS")]
+    pub(crate) against: Option<PathBuf>,
+    /// The lock that a ROOTFS was baked from [default: prebake.lock, where there is one]
+    #[arg(long, value_name = "LOCK")]
+    pub(crate) lock: Option<PathBuf>,
+    /// Only for these architectures of the recipe
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) arch: Vec<String>,
+    #[command(flatten)]
+    pub(crate) host: HostArguments,
+}
+
+/// The kinds of findings and what they are.
+static KINDS_HELP: LazyLock<String> = LazyLock::new(|| {
+    let width = Kind::ALL.iter().map(|kind| kind.name().len()).max();
+    let width = width.unwrap_or_default();
+    let lines = Kind::ALL.map(|kind| format!("\n  {:width$}  {}", kind.name(), kind.explanation()));
+    format!("Kinds:{}", lines.concat())
+});
 
 /// Run a command in a fresh instance of a rootfs, and remove it
 #[derive(Debug, Args)]

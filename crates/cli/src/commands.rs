@@ -1,5 +1,6 @@
 //! The commands, a file each.
 
+pub(crate) mod audit;
 pub(crate) mod build;
 pub(crate) mod doctor;
 pub(crate) mod edit;

@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         Command::Outdated(arguments) => done(commands::outdated::run(arguments, &global)),
         Command::Inspect(arguments) => done(commands::inspect::run(arguments, &global)),
         Command::Verify(arguments) => done(commands::verify::run(arguments, &global)),
+        Command::Audit(arguments) => commands::audit::run(arguments, &global),
         Command::Run(arguments) => commands::run::run(arguments, &global),
         Command::Ps => commands::instances::list(&global),
         Command::Rm(arguments) => commands::instances::remove(arguments, &global),

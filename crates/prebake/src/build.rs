@@ -23,7 +23,7 @@ use crate::lock::{Lock, LockedBase, LockedRootfs};
 use crate::output_file::OutputFile;
 use crate::recipe::{Format, Output, Recipe};
 use crate::reporter::Stage;
-use crate::scripts::Scripts;
+use crate::scripts::{Record, Scripts};
 use crate::template::Values;
 use crate::update::{self, LockState, Upgrade};
 use crate::world;
@@ -235,6 +235,22 @@ pub(crate) fn wanted_base(recipe: &Recipe, base: &LockedBase, arch: Arch) -> Res
         limit: MAX_BASE_BYTES,
         ..Wanted::new(file_name(&base.url), base.url.clone())
     })
+}
+
+/// Bakes one rootfs of a lock as a build would, and writes nothing. The lock may be an old one: a
+/// `record` that is not its own is no error before a script asks for what is not in it.
+pub(crate) fn bake_again(
+    recipe: &Recipe,
+    locked: &LockedRootfs,
+    record: &Record,
+    context: &Context,
+) -> Result<Baked, Error> {
+    context.reporter.stage(&Stage::Fetching);
+    let blobs = fetch(recipe, &[locked], context)?.concat();
+    let scripts = Scripts::Replay(locked.arch, record);
+    let (_, mut baked) = bake(recipe, locked, &blobs, scripts, context)?;
+    baked.blobs.rewind();
+    Ok(baked)
 }
 
 /// Fetches, checks and merges what one rootfs of a lock names, without what scripts do; returns

@@ -7,6 +7,7 @@
 //! Nothing here prints or reads the environment: a [`Context`] is what a run may use of the host.
 
 pub mod arch;
+pub mod audit;
 mod bake;
 mod blobs;
 mod build;
@@ -35,6 +36,7 @@ mod rootfs_file;
 pub mod scripts;
 pub mod template;
 mod timestamp;
+mod unusual;
 mod update;
 pub mod vendor;
 pub mod verify;

@@ -3,6 +3,8 @@
 use crate::arch::Arch;
 use crate::document::At;
 use crate::error::Error;
+use crate::local;
+use crate::lock::{LockedPackage, LockedRootfs};
 use crate::recipe::{Recipe, Repository, TrustedKey};
 use crate::template::{Template, Values, branch};
 
@@ -54,6 +56,30 @@ impl Recipe {
         let branch = branch(release);
         let file = format!("alpine-minirootfs-{release}-{arch}.tar.gz");
         Ok(format!("{mirror}/{branch}/releases/{arch}/{file}"))
+    }
+
+    /// Returns the first place in `locked` that is none of this recipe's: a lock leads to no other
+    /// host or file than its recipe does.
+    pub(crate) fn stranger<'l>(&self, locked: &'l LockedRootfs) -> Result<Option<&'l str>, Error> {
+        if let Some(base) = &locked.base
+            && (self.base.scratch || base.url != self.base_url(locked.arch)?)
+        {
+            return Ok(Some(&base.url));
+        }
+        let places = self.places(locked.arch)?;
+        let mut own = Vec::new();
+        for asked in &self.locals {
+            own.push(local::path(self, asked, locked.arch)?);
+        }
+        let mut packages = locked.packages();
+        let stranger = packages.find(|package| {
+            if package.local {
+                !own.contains(&package.url)
+            } else {
+                !have(&places, package)
+            }
+        });
+        Ok(stranger.map(|package| package.url.as_str()))
     }
 
     /// Refuses a base with nothing to check it by that would come from where somebody in between
@@ -154,6 +180,12 @@ impl Recipe {
         let missing = "the URL names the release, which is not given".to_owned();
         expanded.map_err(|_| fail(missing).into())
     }
+}
+
+/// Says whether `package` is where one of these repositories would have it.
+pub(crate) fn have(places: &[Place<'_>], package: &LockedPackage) -> bool {
+    let mut here = places.iter();
+    here.any(|place| place.package(&package.name, &package.version) == package.url)
 }
 
 /// Says whether somebody between here and the server could change what it sends.

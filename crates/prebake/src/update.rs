@@ -82,6 +82,9 @@ pub(crate) fn why_not_current(recipe: &Recipe, lock: &Lock) -> Result<Option<Str
     }
     let record = read_record(recipe)?.unwrap_or_default();
     for rootfs in &lock.rootfs {
+        if let Some(url) = recipe.stranger(rootfs)? {
+            return Ok(Some(format!("`{url}` is nowhere that the recipe names")));
+        }
         if let Some(reason) = local::why_not_current(recipe, rootfs)? {
             return Ok(Some(reason));
         }
@@ -94,7 +97,12 @@ pub(crate) fn why_not_current(recipe: &Recipe, lock: &Lock) -> Result<Option<Str
 
 /// Reads the record of what scripts did, beside the recipe's lock; `None` if there is none.
 pub(crate) fn read_record(recipe: &Recipe) -> Result<Option<Record>, Error> {
-    let path = record_path(&recipe.lock_path());
+    read_record_beside(&recipe.lock_path())
+}
+
+/// Reads the record beside a lock; `None` if there is none.
+pub(crate) fn read_record_beside(lock: &Path) -> Result<Option<Record>, Error> {
+    let path = record_path(lock);
     match host_file::read_text(&path, MAX_RECORD_BYTES) {
         Ok(text) => Ok(Some(Record::parse(&path, &text)?)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),

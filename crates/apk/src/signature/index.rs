@@ -56,6 +56,14 @@ pub enum IndexFileError {
     /// A file inside cannot be read, or the archive is over [`MAX_INDEX`].
     #[error("the index's content cannot be read")]
     Content(#[source] io::Error),
+    /// A file inside is larger than [`MAX_INDEX`].
+    #[error("the file `{entry}` of the index has {size} bytes, more than {MAX_INDEX}")]
+    TooLarge {
+        /// Which.
+        entry: &'static str,
+        /// Its size in bytes.
+        size: u64,
+    },
     /// A file stands there twice.
     #[error("the index's archive holds two files `{0}`")]
     Twice(&'static str),
@@ -140,7 +148,10 @@ impl Content {
 
 /// Returns the description and the index in what a signature covers.
 fn read_index(signed: &[u8]) -> Result<Content, IndexFileError> {
-    let content = gzip::Reader::new(signed).take(MAX_INDEX);
+    let content = Bounded {
+        inner: gzip::Reader::new(signed),
+        left: MAX_INDEX,
+    };
     let mut archive = tar::Reader::new(io::BufReader::with_capacity(64 << 10, content));
     let mut description = None;
     let mut index = None;
@@ -155,8 +166,10 @@ fn read_index(signed: &[u8]) -> Result<Content, IndexFileError> {
             continue;
         }
         if entry.size > MAX_INDEX {
-            let error = io::Error::other(format!("it has more than {MAX_INDEX} bytes"));
-            return Err(IndexFileError::Content(error));
+            return Err(IndexFileError::TooLarge {
+                entry: name,
+                size: entry.size,
+            });
         }
         // Read in one piece into zeroed memory, of which the system has plenty; growing a vector
         // would copy and zero most of it again.
@@ -176,6 +189,24 @@ fn read_index(signed: &[u8]) -> Result<Content, IndexFileError> {
         text: index.ok_or(IndexFileError::NoIndex)?,
         mtime,
     })
+}
+
+/// Reads no more than [`MAX_INDEX`] bytes, and fails where there are more.
+struct Bounded<R> {
+    inner: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        let Some(left) = self.left.checked_sub(count as u64) else {
+            let message = format!("it inflates to more than {MAX_INDEX} bytes");
+            return Err(io::Error::other(message));
+        };
+        self.left = left;
+        Ok(count)
+    }
 }
 
 /// Reads the signature members at the front of `bytes` and returns what stands behind them.

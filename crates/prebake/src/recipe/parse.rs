@@ -1,6 +1,7 @@
 //! From a recipe's text to a [`Recipe`].
 
 mod account;
+mod audit;
 mod base;
 mod etc;
 mod file;
@@ -29,6 +30,7 @@ const TOP: &[&str] = &[
     "vendor",
     "base",
     "repository",
+    "unusual",
     "scripts",
     "script",
     "user",
@@ -39,6 +41,7 @@ const TOP: &[&str] = &[
     "dir",
     "remove",
     "etc",
+    "audit",
     "output",
 ];
 const REPOSITORY: &[&str] = &["url", "tag", "keys", "mirrors"];
@@ -132,6 +135,7 @@ impl Reader<'_> {
             },
             vendor: vendor.map(|folder| self.folder.join(folder.value)),
             repositories,
+            unusual: self.unusual(top),
             scripts: self.scripts(top),
             groups,
             users,
@@ -141,8 +145,25 @@ impl Reader<'_> {
             directories,
             removals,
             etc,
+            audit: self.audit(top),
             outputs,
         })
+    }
+
+    /// Reads the names of packages; an empty list is a slip.
+    fn unusual(&self, top: &Table<'_>) -> Vec<At<String>> {
+        let names = top.strings("unusual");
+        for name in &names {
+            let plain = |char: char| char.is_whitespace() || "/@<>=~".contains(char);
+            if name.value.is_empty() || name.value.contains(plain) {
+                self.problems.add_with_hint(
+                    &name.span,
+                    format!("`{}` is not the name of a package", name.value),
+                    "name a package without its version, or `base` for the base",
+                );
+            }
+        }
+        names
     }
 
     fn is_name(&self, name: &At<String>) -> bool {
