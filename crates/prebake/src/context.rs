@@ -175,7 +175,10 @@ impl Context {
         recipe: &Recipe,
         wanted: &[Wanted],
     ) -> Result<Vec<Option<Blob>>, Error> {
-        let other = |folder: &Path| without.is_none_or(|without| without != folder);
+        // However either is written.
+        let same = |folder: &Path| fs_err::canonicalize(folder).ok();
+        let without = without.and_then(same);
+        let other = |folder: &Path| without.is_none() || same(folder) != without;
         let named = self.vendored.iter().filter(|shelf| match shelf {
             Shelf::Vendored(folder) => other(folder),
             Shelf::Cache(_) => true,
