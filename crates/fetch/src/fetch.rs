@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use prebake_apk::digest::Sha256;
 
 use crate::download::{self, Stopped};
-use crate::{Blob, Cache, Cancel, FetchError, Kind, Options, Progress, Transport};
+use crate::remote::Shared;
+use crate::{Blob, Cache, Cancel, FetchError, Kind, Options, Progress, Remote, Transport};
 
 /// A file that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +59,8 @@ pub struct Fetched {
 pub enum Origin {
     /// It was in the cache, by its hash.
     Cached,
+    /// A cache that many machines share had it, by its hash.
+    Shared,
     /// It was downloaded now.
     Downloaded,
     /// The server said that the cached one is still the current one.
@@ -72,6 +75,7 @@ pub struct Fetcher {
     transport: Arc<dyn Transport>,
     options: Options,
     cancel: Cancel,
+    remote: Option<Arc<Shared>>,
 }
 
 impl std::fmt::Debug for Fetcher {
@@ -102,7 +106,21 @@ impl Fetcher {
             transport,
             options,
             cancel,
+            remote: None,
         }
+    }
+
+    /// Asks a cache that many machines share for files with a known hash, after the own cache and
+    /// before any URL; never offline. Pulling the token of [`Fetcher::new`] interrupts it.
+    pub fn set_remote(&mut self, remote: Arc<dyn Remote>) {
+        let shared = Arc::new(Shared::new(remote, &self.options));
+        let interrupted = Arc::downgrade(&shared);
+        self.cancel.on_cancel(move || {
+            if let Some(shared) = interrupted.upgrade() {
+                shared.interrupt();
+            }
+        });
+        self.remote = Some(shared);
     }
 
     /// Returns the cache.
@@ -179,6 +197,7 @@ impl Fetcher {
             transport: &*self.transport,
             options: &self.options,
             cancel: &self.cancel,
+            remote: self.remote.as_deref(),
             progress,
             item,
         })?;

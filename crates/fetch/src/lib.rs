@@ -45,6 +45,7 @@ mod fetch;
 mod options;
 mod progress;
 mod range;
+mod remote;
 mod retry;
 mod source;
 mod transport;
@@ -56,4 +57,7 @@ pub use error::{Failure, FetchError, Kind, Missing, Problem, Tried};
 pub use fetch::{Fetched, Fetcher, Origin, Wanted};
 pub use options::Options;
 pub use progress::{Progress, Silent};
+#[cfg(feature = "remote-cache")]
+pub use remote::ObjectCache;
+pub use remote::{Remote, RemoteError};
 pub use transport::{Network, Proxies, Request, Response, Transport, TransportError, Validators};
