@@ -58,6 +58,8 @@ pub(crate) enum Command {
     Lock(LockArguments),
     /// Bake what the lock names and write the outputs
     Build(BuildArguments),
+    /// Put everything that the lock names into a folder, as a mirror that prebake and apk can use
+    Vendor(VendorArguments),
     /// Add packages to the recipe, or change what it says of them, and lock
     Add(EditArguments),
     /// Take packages out of the recipe, and lock
@@ -107,9 +109,12 @@ pub(crate) struct RecipeOption {
 /// What of the host a command may use.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct HostArguments {
-    /// Fetch nothing: use the cache alone
+    /// Fetch nothing: use the cache and vendored folders alone
     #[arg(long)]
     pub(crate) offline: bool,
+    /// Look for files in this folder first, which `prebake vendor` filled; may be given again
+    #[arg(long, value_name = "DIR")]
+    pub(crate) vendor: Vec<PathBuf>,
     /// Keep downloads in this folder
     #[arg(long, value_name = "DIR")]
     pub(crate) cache: Option<PathBuf>,
@@ -198,6 +203,9 @@ pub(crate) struct LockArguments {
     /// Move on to what the mirrors have now: everything, or only these packages
     #[arg(long, num_args = 0.., value_name = "PKG")]
     pub(crate) upgrade: Option<Vec<String>>,
+    /// Take an index that is older than the lock's, which a replayed one or a lagging mirror is
+    #[arg(long, conflicts_with = "check")]
+    pub(crate) allow_older_index: bool,
     /// Only say whether the lock is the recipe's; exit with 6 where it is not
     #[arg(long, conflicts_with = "upgrade")]
     pub(crate) check: bool,
@@ -214,6 +222,19 @@ pub(crate) struct BuildArguments {
     /// Bake only for these architectures of the recipe
     #[arg(long, value_delimiter = ',')]
     pub(crate) arch: Vec<String>,
+}
+
+/// Put everything that the lock names into a folder, as a mirror that prebake and apk can use
+#[derive(Debug, Args)]
+pub(crate) struct VendorArguments {
+    /// The folder [default: what the recipe's `vendor` names]
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: Option<PathBuf>,
+    /// Remove what an earlier `vendor` put there and no lock names any longer
+    #[arg(long)]
+    pub(crate) prune: bool,
+    #[command(flatten)]
+    pub(crate) recipe: RecipeOption,
 }
 
 /// Show what is in an .apk, an APKINDEX.tar.gz or a rootfs

@@ -11,4 +11,5 @@ pub(crate) mod instances;
 pub(crate) mod lock;
 pub(crate) mod outdated;
 pub(crate) mod run;
+pub(crate) mod vendor;
 pub(crate) mod verify;

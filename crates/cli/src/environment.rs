@@ -21,6 +21,7 @@ Environment:
   PREBAKE_REMOTE_CACHE  the URL of a shared cache, as `--remote-cache` takes it; its credentials
                    come from the store's own variables: AWS_…, GOOGLE_…, AZURE_…
   PREBAKE_REMOTE_CACHE_WRITE  set to 1: give it what is downloaded, as `--remote-cache-write` does
+  PREBAKE_VENDOR   vendored folders that are looked into first, as `--vendor` names them
   PREBAKE_THREADS  how many threads compress; changes no output
   HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and NO_COLOR as elsewhere";
 

@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Command::Init(arguments) => done(commands::init::run(arguments, &global)),
         Command::Lock(arguments) => done(commands::lock::run(arguments, &global)),
         Command::Build(arguments) => done(commands::build::run(arguments, &global)),
+        Command::Vendor(arguments) => done(commands::vendor::run(arguments, &global)),
         Command::Add(arguments) => done(commands::edit::add(arguments, &global)),
         Command::Remove(arguments) => done(commands::edit::remove(arguments, &global)),
         Command::Why(arguments) => done(commands::graph::why(arguments, &global)),

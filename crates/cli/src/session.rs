@@ -79,16 +79,17 @@ pub(crate) fn open_with(
         reporter: Arc::new(Bars::new(global)),
         cancel,
         environment: &|name| std::env::var_os(name),
-    });
+    })?;
+    let context = context.vendored(arguments.vendor.iter().cloned());
     #[cfg(feature = "remote-cache")]
-    return share(context?, arguments);
+    return share(context, arguments);
     #[cfg(not(feature = "remote-cache"))]
-    context
+    Ok(context)
 }
 
 /// Adds the cache that many machines share, where one is named.
 #[cfg(feature = "remote-cache")]
-fn share(mut context: Context, arguments: &HostArguments) -> Result<Context, Error> {
+fn share(context: Context, arguments: &HostArguments) -> Result<Context, Error> {
     let named = arguments.remote_cache.clone().or_else(|| {
         let url = std::env::var(environment::REMOTE_CACHE).ok();
         url.filter(|url| !url.is_empty())

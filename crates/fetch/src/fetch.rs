@@ -1,7 +1,7 @@
 //! Many files at once.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use prebake_apk::digest::Sha256;
 
@@ -24,6 +24,10 @@ pub struct Wanted {
     pub sha256: Option<Sha256>,
     /// The most bytes to take.
     pub limit: u64,
+    /// Whether a file with no known hash is downloaded even where the cache remembers what its URL
+    /// held and the server would say that it still does: for a file that nothing else vouches for,
+    /// which somebody who can write to the cache could exchange.
+    pub fresh: bool,
 }
 
 impl Wanted {
@@ -38,6 +42,7 @@ impl Wanted {
             size: None,
             sha256: None,
             limit: Self::DEFAULT_LIMIT,
+            fresh: false,
         }
     }
 }
@@ -75,7 +80,7 @@ pub struct Fetcher {
     transport: Arc<dyn Transport>,
     options: Options,
     cancel: Cancel,
-    remote: Option<Arc<Shared>>,
+    remote: OnceLock<Arc<Shared>>,
 }
 
 impl std::fmt::Debug for Fetcher {
@@ -106,13 +111,14 @@ impl Fetcher {
             transport,
             options,
             cancel,
-            remote: None,
+            remote: OnceLock::new(),
         }
     }
 
     /// Asks a cache that many machines share for files with a known hash, after the own cache and
     /// before any URL; never offline. Pulling the token of [`Fetcher::new`] interrupts it.
-    pub fn set_remote(&mut self, remote: Arc<dyn Remote>) {
+    /// The first one counts.
+    pub fn set_remote(&self, remote: Arc<dyn Remote>) {
         let shared = Arc::new(Shared::new(remote, &self.options));
         let interrupted = Arc::downgrade(&shared);
         self.cancel.on_cancel(move || {
@@ -120,7 +126,7 @@ impl Fetcher {
                 shared.interrupt();
             }
         });
-        self.remote = Some(shared);
+        drop(self.remote.set(shared));
     }
 
     /// Returns the cache.
@@ -197,7 +203,7 @@ impl Fetcher {
             transport: &*self.transport,
             options: &self.options,
             cancel: &self.cancel,
-            remote: self.remote.as_deref(),
+            remote: self.remote.get().map(AsRef::as_ref),
             progress,
             item,
         })?;

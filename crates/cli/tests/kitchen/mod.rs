@@ -7,7 +7,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// What would change a run from outside the test; none of it reaches the program.
-const NOT_INHERITED: [&str; 18] = [
+const NOT_INHERITED: [&str; 19] = [
     "PREBAKE_CACHE",
     "PREBAKE_INSTANCES",
     "PREBAKE_OFFLINE",
@@ -17,6 +17,7 @@ const NOT_INHERITED: [&str; 18] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_ENDPOINT_URL",
+    "PREBAKE_VENDOR",
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "ALL_PROXY",
