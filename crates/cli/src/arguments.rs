@@ -118,6 +118,15 @@ pub(crate) struct HostArguments {
     /// Keep downloads in this folder
     #[arg(long, value_name = "DIR")]
     pub(crate) cache: Option<PathBuf>,
+    /// Ask this cache that many machines share before any mirror: s3://BUCKET/PATH, gs://…,
+    /// az://…, https://… or file:///DIR
+    #[cfg(feature = "remote-cache")]
+    #[arg(long, value_name = "URL")]
+    pub(crate) remote_cache: Option<String>,
+    /// Give the shared cache what is downloaded from elsewhere
+    #[cfg(feature = "remote-cache")]
+    #[arg(long)]
+    pub(crate) remote_cache_write: bool,
     /// Compress with this many threads; changes no output
     #[arg(long, value_name = "N", env = environment::THREADS, hide_env = true)]
     pub(crate) threads: Option<NonZeroUsize>,
