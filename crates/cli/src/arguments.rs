@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
+use prebake::NETWORK_TIMEOUT;
 
 use crate::{environment, exit_code};
 
@@ -109,6 +110,9 @@ pub(crate) struct HostArguments {
     /// Keep downloads in this folder
     #[arg(long, value_name = "DIR")]
     pub(crate) cache: Option<PathBuf>,
+    /// Give a server up that is silent for so long [default: 30]
+    #[arg(long, value_name = "SECONDS", env = NETWORK_TIMEOUT, hide_env = true)]
+    pub(crate) network_timeout: Option<String>,
     /// Compress with this many threads; changes no output
     #[arg(long, value_name = "N", env = environment::THREADS, hide_env = true)]
     pub(crate) threads: Option<NonZeroUsize>,

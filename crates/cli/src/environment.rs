@@ -10,6 +10,7 @@ pub(crate) const HELP: &str = "\
 Environment:
   PREBAKE_CACHE    the cache's folder (default: the platform's own place for caches)
   PREBAKE_INSTANCES  the folder of instances (default: the platform's own place for data)
+  PREBAKE_NETWORK_TIMEOUT  after how many seconds a silent server is given up
   PREBAKE_OFFLINE  set to 1: fetch nothing, as `--offline` does
   PREBAKE_THREADS  how many threads compress; changes no output
   HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and NO_COLOR as elsewhere";

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use prebake::{Cancel, Context, Error, HostOptions};
+use prebake::{Cancel, Context, Error, HostOptions, NETWORK_TIMEOUT};
 use prebake_launch::Killer;
 
 use crate::arguments::{Global, HostArguments};
@@ -78,7 +78,10 @@ pub(crate) fn open_with(
         threads,
         reporter: Arc::new(Bars::new(global)),
         cancel,
-        environment: &|name| std::env::var_os(name),
+        environment: &|name| match &arguments.network_timeout {
+            Some(seconds) if name == NETWORK_TIMEOUT => Some(seconds.into()),
+            _ => std::env::var_os(name),
+        },
     })
 }
 

@@ -46,7 +46,7 @@ pub use prebake_rootfs::merge::Script as PackageScript;
 
 pub use self::build::{BuildOptions, Built, BuiltOutput, bake_to, build, select_arches};
 pub use self::choose::MAX_BASE_BYTES;
-pub use self::context::{Context, HostOptions};
+pub use self::context::{Context, HostOptions, NETWORK_TIMEOUT};
 pub use self::error::{Error, ErrorKind};
 pub use self::keys::is_alpine;
 pub use self::local::MAX_LOCAL_BYTES;

@@ -88,7 +88,7 @@ const STARTER: &[&str] = &[
 
 /// Returns what makes a command run as somebody who may not write everywhere: nothing where the
 /// tests run as such. `None` if that cannot be had.
-fn as_nobody(test: &str, folder: &Path) -> Option<&'static [&'static str]> {
+pub(crate) fn as_nobody(test: &str, folder: &Path) -> Option<&'static [&'static str]> {
     let probe = folder.join("probe");
     let is_root = fs_err::write(&probe, "").is_ok();
     drop(fs_err::remove_file(probe));
@@ -123,7 +123,7 @@ fn build_as_nobody(stove: &Stove, starter: &[&str]) -> Output {
     Output::of(&mut command)
 }
 
-fn set_mode(path: &Path, mode: u32) {
+pub(crate) fn set_mode(path: &Path, mode: u32) {
     fs_err::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
 }
 

@@ -13,9 +13,14 @@ mod help;
 mod host;
 #[cfg(unix)]
 mod interrupted;
+#[cfg(target_os = "linux")]
+mod killed;
 #[path = "../kitchen/mod.rs"]
 mod kitchen;
+mod many;
 mod mistakes;
 mod servers;
 mod stove;
 mod tampered;
+#[cfg(target_os = "linux")]
+mod traced;

@@ -7,9 +7,10 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// What would change a run from outside the test; none of it reaches the program.
-const NOT_INHERITED: [&str; 13] = [
+const NOT_INHERITED: [&str; 14] = [
     "PREBAKE_CACHE",
     "PREBAKE_INSTANCES",
+    "PREBAKE_NETWORK_TIMEOUT",
     "PREBAKE_OFFLINE",
     "PREBAKE_THREADS",
     "HTTP_PROXY",
