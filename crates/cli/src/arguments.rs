@@ -107,6 +107,9 @@ pub(crate) struct HostArguments {
     /// Fetch nothing: use the cache alone
     #[arg(long)]
     pub(crate) offline: bool,
+    /// Let the recipe name only what lies in its own folder
+    #[arg(long)]
+    pub(crate) untrusted: bool,
     /// Keep downloads in this folder
     #[arg(long, value_name = "DIR")]
     pub(crate) cache: Option<PathBuf>,

@@ -2,6 +2,9 @@
 
 /// Anything but empty or `0`: fetch nothing, as `--offline` does.
 pub(crate) const OFFLINE: &str = "PREBAKE_OFFLINE";
+/// Anything but empty or `0`: let a recipe name only what lies in its own folder, as `--untrusted`
+/// does.
+pub(crate) const UNTRUSTED: &str = "PREBAKE_UNTRUSTED";
 /// How many threads compress. Default: what the machine has. It changes no output.
 pub(crate) const THREADS: &str = "PREBAKE_THREADS";
 
@@ -13,6 +16,7 @@ Environment:
   PREBAKE_NETWORK_TIMEOUT  after how many seconds a silent server is given up
   PREBAKE_OFFLINE  set to 1: fetch nothing, as `--offline` does
   PREBAKE_THREADS  how many threads compress; changes no output
+  PREBAKE_UNTRUSTED  set to 1: let a recipe name only what lies in its folder, as `--untrusted` does
   HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and NO_COLOR as elsewhere";
 
 /// Reads a variable that is on unless it is empty or `0`.

@@ -1,8 +1,10 @@
 //! What a command may use of the host, from arguments and environment.
 
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use prebake::recipe::Recipe;
 use prebake::{Cancel, Context, Error, HostOptions, NETWORK_TIMEOUT};
 use prebake_launch::Killer;
 
@@ -55,6 +57,15 @@ pub(crate) fn interrupt() -> Interrupt {
         theirs.happen();
     });
     interrupt
+}
+
+/// Reads the recipe at `path`: one that nobody looked at only if it stays in its folder.
+pub(crate) fn recipe(path: &Path, arguments: &HostArguments) -> Result<Recipe, Error> {
+    if arguments.untrusted || environment::is_on(environment::UNTRUSTED) {
+        Recipe::read_untrusted(path)
+    } else {
+        Recipe::read(path)
+    }
 }
 
 /// Opens the cache, the network and the terminal for a command, and makes Ctrl-C stop it.

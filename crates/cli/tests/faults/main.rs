@@ -21,6 +21,10 @@ mod many;
 mod mistakes;
 mod servers;
 mod stove;
+#[cfg(target_os = "linux")]
+mod table;
 mod tampered;
 #[cfg(target_os = "linux")]
 mod traced;
+#[cfg(unix)]
+mod untrusted;
