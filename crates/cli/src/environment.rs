@@ -15,6 +15,7 @@ Environment:
   PREBAKE_INSTANCES  the folder of instances (default: the platform's own place for data)
   PREBAKE_NETWORK_TIMEOUT  after how many seconds a silent server is given up
   PREBAKE_OFFLINE  set to 1: fetch nothing, as `--offline` does
+  PREBAKE_VENDOR   vendored folders that are looked into first, as `--vendor` names them
   PREBAKE_THREADS  how many threads compress; changes no output
   PREBAKE_UNTRUSTED  set to 1: let a recipe name only what lies in its folder, as `--untrusted` does
   HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and NO_COLOR as elsewhere";

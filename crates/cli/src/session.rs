@@ -83,7 +83,7 @@ pub(crate) fn open_with(
         std::thread::available_parallelism()
             .map_or(NonZeroUsize::MIN, |found| found.min(most_threads()))
     });
-    Context::open(HostOptions {
+    let context = Context::open(HostOptions {
         cache: arguments.cache.clone(),
         offline: arguments.offline || environment::is_on(environment::OFFLINE),
         threads,
@@ -93,7 +93,8 @@ pub(crate) fn open_with(
             Some(seconds) if name == NETWORK_TIMEOUT => Some(seconds.into()),
             _ => std::env::var_os(name),
         },
-    })
+    })?;
+    Ok(context.vendored(arguments.vendor.iter().cloned()))
 }
 
 fn most_threads() -> NonZeroUsize {

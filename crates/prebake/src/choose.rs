@@ -40,6 +40,8 @@ pub(crate) struct Chooser<'a> {
     /// What is known of scripts.
     pub(crate) recorded: &'a Record,
     pub(crate) upgrade: &'a Upgrade,
+    /// Whether an index may be older than the lock's.
+    pub(crate) allow_older_index: bool,
     pub(crate) context: &'a Context,
 }
 
@@ -141,14 +143,18 @@ impl Chooser<'_> {
             self.recipe.refuse_changeable(&url, self.arch)?;
         }
         let wanted = Wanted {
-            urls: self.recipe.everywhere(&url),
+            urls: self.recipe.base_everywhere(&url, self.arch)?,
             sha256: pin,
             limit: MAX_BASE_BYTES,
             // Nothing signs a base, so that the cache's word for it is not enough.
             remembered: Remembered::Summed,
             ..Wanted::new(file_name(&url), url.clone())
         };
-        let fetched = self.context.fetch(&[wanted])?.into_iter().next();
+        let fetched = self
+            .context
+            .fetch(self.recipe, &[wanted])?
+            .into_iter()
+            .next();
         let blob = fetched
             .map(|fetched| fetched.blob)
             .ok_or(Error::Interrupted)?;
@@ -190,6 +196,7 @@ impl Chooser<'_> {
             recipe: self.recipe,
             places: &places,
             before: self.before,
+            may_be_older: self.allow_older_index,
             base: facts,
             context: self.context,
         };
@@ -219,6 +226,7 @@ impl Chooser<'_> {
             ) {
                 (Ok(Some(indexes)), _) => indexes,
                 (Ok(None), _) => continue,
+                (Err(error @ Error::OlderIndex { .. }), _) => return Err(error),
                 // The current indexes were only asked because the locked ones did not do.
                 (Err(_), Some(error)) | (Err(error), None) => return Err(error),
             };
@@ -236,7 +244,7 @@ impl Chooser<'_> {
                 let settled = scope.spawn(|| repositories.settle(&indexes));
                 let blobs = match &solution {
                     Ok(solution) => {
-                        self.context.reporter.stage(&Stage::Fetching);
+                        self.context.reporter.stage(&Stage::Packages(self.arch));
                         self.fetch(&plan(solution, &places, &indexes, &locals, &installed))
                     }
                     Err(_) => Ok(Vec::new()),
@@ -309,7 +317,8 @@ impl Chooser<'_> {
         let is_there = |package: &&LockedPackage| places::have(&places, package);
         let packages: Vec<_> = before.filter(stays).filter(is_there).collect();
         let wishes = packages.iter().map(|package| wanted(self.recipe, package));
-        let fetched = self.context.fetch(&wishes.collect::<Vec<_>>())?;
+        let wishes: Vec<_> = wishes.collect();
+        let fetched = self.context.fetch(self.recipe, &wishes)?;
         let blobs = fetched.into_iter().map(|fetched| fetched.blob);
         let held = packages.into_iter().zip(blobs);
         held.map(|(package, blob)| Held::read(package, &blob))
@@ -402,7 +411,7 @@ impl Chooser<'_> {
                 ..Wanted::new(file_name(url), url.clone())
             });
         }
-        let fetched = self.context.fetch(&wishes)?;
+        let fetched = self.context.fetch(self.recipe, &wishes)?;
         Ok(fetched.into_iter().map(|fetched| fetched.blob).collect())
     }
 }

@@ -8,7 +8,8 @@
 //! cache has no wrong byte; the same command then succeeds, and leaves the very files that it
 //! leaves without having been killed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::Stdio;
 
 use prebake_testkit::judge;
@@ -16,8 +17,8 @@ use prebake_testkit::judge;
 use crate::kitchen::{Kitchen, Output};
 use crate::stove::{OUTPUT, Stove, files, finish, left_overs, wrong_blobs};
 
-/// At how many moments each command is killed. There are four commands.
-const KILLED: usize = 75;
+/// At how many moments each command is killed. There are five of them.
+const KILLED: usize = 60;
 
 /// At how many it gets a signal that it can do something about. Each of its threads that comes so
 /// far gets one, and the second ends it at once.
@@ -60,7 +61,7 @@ impl State {
 
     /// Makes the kitchen what it was.
     fn restore(&self, kitchen: &Kitchen) {
-        for name in ["cache", "out", "instances"] {
+        for name in ["cache", "out", "vendored", "instances"] {
             drop(fs_err::remove_dir_all(kitchen.path(name)));
         }
         for name in files(&kitchen.path("")) {
@@ -114,7 +115,8 @@ fn calls(kitchen: &Kitchen, arguments: &[&str]) -> Vec<(String, usize)> {
     numbered.collect()
 }
 
-/// Sends signals to `prebake ARGUMENTS…`, which begins where `stove` is now and writes `products`.
+/// Sends signals to `prebake ARGUMENTS…`, which begins where `stove` is now and writes `products`:
+/// files, or folders with all that is in them.
 fn at_many_moments(test: &str, stove: &Stove, arguments: &[&str], products: &[&str]) {
     if judge::program(test, "strace").is_none() {
         return;
@@ -123,6 +125,15 @@ fn at_many_moments(test: &str, stove: &Stove, arguments: &[&str], products: &[&s
     let start = State::of(kitchen);
     kitchen.run(arguments).expect(0);
     let end = State::of(kitchen);
+    let all = start.0.keys().chain(end.0.keys());
+    let products: BTreeSet<_> = all
+        .filter(|name| {
+            products
+                .iter()
+                .any(|product| Path::new(name).starts_with(product))
+        })
+        .collect();
+    assert!(!products.is_empty(), "{test}: it writes nothing");
     start.restore(kitchen);
     let all = calls(kitchen, arguments);
     let mut writing = all.clone();
@@ -149,7 +160,7 @@ fn at_many_moments(test: &str, stove: &Stove, arguments: &[&str], products: &[&s
         let known = matches!(output.code, None | Some(0 | 130));
         assert!(known, "{about}: {output:?}");
         assert!(!output.stderr.contains("panicked"), "{about}: {output:?}");
-        for product in products {
+        for product in &products {
             let found = fs_err::read(kitchen.path(product)).ok();
             let is_old = found.as_ref() == start.0.get(*product);
             let is_new = found.as_ref() == end.0.get(*product);
@@ -157,7 +168,7 @@ fn at_many_moments(test: &str, stove: &Stove, arguments: &[&str], products: &[&s
         }
         assert_eq!(wrong_blobs(kitchen), Vec::<String>::new(), "{about}");
         kitchen.run(arguments).expect(0);
-        for product in products {
+        for product in &products {
             let found = fs_err::read(kitchen.path(product)).ok();
             let is_new = found.as_ref() == end.0.get(*product);
             assert!(is_new, "{about}: another {product} afterwards");
@@ -205,4 +216,16 @@ fn a_build_over_an_older_output() {
         &["build"],
         &products,
     );
+}
+
+#[test]
+fn a_vendored_folder_that_moves_on() {
+    let stove = Stove::with_data(4 << 10);
+    stove.cook(&["data"]);
+    stove.kitchen.run(&["lock"]).expect(0);
+    stove.kitchen.run(&["vendor", "vendored"]).expect(0);
+    stove.cook(&["tool"]);
+    stove.kitchen.run(&["lock"]).expect(0);
+    let test = "a_vendored_folder_that_moves_on";
+    at_many_moments(test, &stove, &["vendor", "vendored"], &["vendored"]);
 }

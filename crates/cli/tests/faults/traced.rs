@@ -22,11 +22,13 @@ const CALLS: &str = "trace=open,openat,openat2,creat,mkdir,mkdirat,rename,rename
                      connect,sendto,sendmsg,bind";
 
 /// The commands, and whether they write anything at all.
-const COMMANDS: [(&[&str], bool); 6] = [
+const COMMANDS: [(&[&str], bool); 8] = [
     (&["lock"], true),
     (&["build"], true),
     (&["build", "--locked"], true),
+    (&["vendor", "out/vendored"], true),
     (&["lock", "--check"], false),
+    (&["audit", OUTPUT], false),
     (&["verify", OUTPUT], false),
     (&["inspect", OUTPUT], false),
 ];

@@ -7,13 +7,14 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// What would change a run from outside the test; none of it reaches the program.
-const NOT_INHERITED: [&str; 15] = [
+const NOT_INHERITED: [&str; 16] = [
     "PREBAKE_CACHE",
     "PREBAKE_INSTANCES",
     "PREBAKE_NETWORK_TIMEOUT",
     "PREBAKE_OFFLINE",
     "PREBAKE_THREADS",
     "PREBAKE_UNTRUSTED",
+    "PREBAKE_VENDOR",
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "ALL_PROXY",

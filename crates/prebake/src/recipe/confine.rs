@@ -95,6 +95,11 @@ impl Recipe {
                 named.push((at.span.clone(), PathBuf::from(&at.value)));
             }
         }
+        if let Some(vendor) = &self.vendor {
+            // Its folder was joined already; what is absolute replaced the recipe's.
+            let written = vendor.strip_prefix(self.folder()).unwrap_or(vendor);
+            named.push((0..0, written.to_owned()));
+        }
         let keys = (self.base.keys.iter())
             .chain(self.repositories.iter().flat_map(|one| &one.keys))
             .chain(self.locals.iter().flat_map(|local| &local.keys));
@@ -127,6 +132,7 @@ impl Recipe {
         let theirs =
             repositories.flat_map(|one| std::iter::once(&one.url.value).chain(&one.mirrors));
         let base = self.base.url.iter().map(|url| &url.value);
+        let base = base.chain(self.base.mirrors.iter().map(|url| &url.value));
         let all = self.mirrors.iter().chain(theirs).chain(base);
         all.map(String::as_str)
     }
