@@ -8,7 +8,7 @@ use prebake_apk::index::{Index, Stanza};
 use prebake_apk::installed;
 use prebake_apk::package::ScriptKind;
 use prebake_apk::version::{Dialect, is_valid};
-use prebake_fetch::{Blob, Kind as FetchKind, Wanted};
+use prebake_fetch::{Blob, Kind as FetchKind, Remembered, Wanted};
 use prebake_rootfs::merge::{Base, Report};
 use prebake_solve::{ChangeKind, Repository, Request, Solution, SolveError, Source, solve};
 
@@ -147,7 +147,7 @@ impl Chooser<'_> {
             sha256: pin,
             limit: MAX_BASE_BYTES,
             // Nothing signs a base, so that the cache's word for it is not enough.
-            fresh: true,
+            remembered: Remembered::Summed,
             ..Wanted::new(file_name(&url), url.clone())
         };
         let fetched = self
