@@ -112,6 +112,19 @@ pub enum Error {
         /// Why.
         source: PackageError,
     },
+    /// A package or a base brings something that is hardly ever meant well, and that the recipe does
+    /// not allow it.
+    #[error("`{input}` brings {path}, which is refused: {reason}")]
+    Unusual {
+        /// The package, `name-version`, or the base's URL.
+        input: String,
+        /// What the recipe would have to name.
+        name: String,
+        /// The entry.
+        path: GuestPath,
+        /// What it is, and why that is refused.
+        reason: String,
+    },
     /// An input says one thing where the index or the lock says another.
     #[error("`{input}` has {what} {found}, but {authority} says {expected}")]
     Mismatch {
@@ -354,6 +367,7 @@ impl Error {
             | Self::PackageContent { .. }
             | Self::Package { .. }
             | Self::Mismatch { .. }
+            | Self::Unusual { .. }
             | Self::Identity { .. } => ErrorKind::Integrity,
             Self::Merge { .. } | Self::Unsatisfiable { .. } | Self::Solve { .. } => {
                 ErrorKind::Unsatisfiable
@@ -451,6 +465,10 @@ impl Error {
                 "the file is damaged, or was changed on its way: try another mirror, and tell \
                  whoever keeps this one",
             ),
+            Self::Unusual { name, .. } => vec![format!(
+                "if it is meant to be there, and nobody unpacks the rootfs on such a host, allow it: \
+                 `unusual = [\"{name}\"]` at the top of the recipe"
+            )],
             Self::Mismatch { .. } => hint(
                 "one of the two was changed: take the lock back from version control, or run \
                  `prebake lock --upgrade` if the change is meant",

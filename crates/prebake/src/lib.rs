@@ -33,6 +33,7 @@ mod repositories;
 mod rootfs_file;
 pub mod scripts;
 pub mod template;
+mod unusual;
 mod update;
 pub mod verify;
 mod world;

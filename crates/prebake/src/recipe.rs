@@ -66,6 +66,9 @@ pub struct Recipe {
     pub mirrors: Vec<String>,
     /// Repositories in order of preference. Empty: main and community of the base's branch.
     pub repositories: Vec<Repository>,
+    /// Packages, or `base` for the base, that may bring what is otherwise refused: devices, and
+    /// names that are no UTF-8 or are one name on hosts that do not tell case apart.
+    pub unusual: Vec<At<String>>,
     /// Which scripts of packages count.
     pub scripts: Scripts,
     /// Groups that are to be there.
@@ -242,6 +245,11 @@ impl Recipe {
     /// Returns where the recipe's lock is: beside it, with the ending `.lock`.
     pub fn lock_path(&self) -> PathBuf {
         self.path.with_extension("lock")
+    }
+
+    /// Says whether a package, or `base`, may bring what is otherwise refused.
+    pub fn is_unusual(&self, name: &str) -> bool {
+        self.unusual.iter().any(|unusual| unusual.value == name)
     }
 
     /// Returns an error that points at `span` of this recipe.

@@ -21,11 +21,11 @@ use crate::recipe::Recipe;
 use crate::world;
 
 /// The largest compressed index that is taken, in bytes. Alpine's largest has 2 MB.
-pub const MAX_INDEX_BYTES: u64 = 64 << 20;
+pub const MAX_INDEX_BYTES: u64 = 16 << 20;
 
 /// The largest parsed form of an index that is read from the cache, in bytes. Those of Alpine's
 /// largest index have 6 MB.
-const MAX_PARSED_BYTES: u64 = 512 << 20;
+const MAX_PARSED_BYTES: u64 = 64 << 20;
 
 /// An index that was fetched and checked.
 pub(crate) struct Opened {

@@ -13,7 +13,11 @@ use crate::shown::shown;
 
 /// An archive that cannot be read, and where.
 #[derive(Debug)]
-pub struct TarError {
+pub struct TarError(Box<Inner>);
+
+/// What is known of an error. Boxed, for most results are none.
+#[derive(Debug)]
+struct Inner {
     offset: u64,
     /// The name of the entry, as far as it is known.
     entry: Option<String>,
@@ -157,51 +161,51 @@ pub enum TarErrorKind {
 
 impl TarError {
     pub(super) fn new(offset: u64, kind: TarErrorKind) -> Self {
-        Self {
+        Self(Box::new(Inner {
             offset,
             entry: None,
             kind,
-        }
+        }))
     }
 
     /// Says which entry it is.
     pub(super) fn of(mut self, name: &[u8]) -> Self {
-        self.entry = (!name.is_empty()).then(|| shown(name));
+        self.0.entry = (!name.is_empty()).then(|| shown(name));
         self
     }
 
     /// Returns the name of the entry that is wrong, where it is known.
     pub fn entry(&self) -> Option<&str> {
-        self.entry.as_deref()
+        self.0.entry.as_deref()
     }
 
     /// Returns where the entry begins that is wrong, in bytes from the start of the archive.
     pub fn offset(&self) -> u64 {
-        self.offset
+        self.0.offset
     }
 
     /// Returns what is wrong.
     pub fn kind(&self) -> &TarErrorKind {
-        &self.kind
+        &self.0.kind
     }
 }
 
 impl fmt::Display for TarError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (", self.kind)?;
+        write!(f, "{} (", self.0.kind)?;
         let said = matches!(
-            self.kind,
+            self.0.kind,
             TarErrorKind::Name { .. } | TarErrorKind::FileNamedAsDirectory { .. }
         );
-        if let Some(entry) = self.entry.as_ref().filter(|_| !said) {
+        if let Some(entry) = self.0.entry.as_ref().filter(|_| !said) {
             write!(f, "entry `{entry}`, ")?;
         }
-        write!(f, "at byte {} of it)", self.offset)
+        write!(f, "at byte {} of it)", self.0.offset)
     }
 }
 
 impl std::error::Error for TarError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.kind.source()
+        self.0.kind.source()
     }
 }

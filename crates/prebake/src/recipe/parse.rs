@@ -28,6 +28,7 @@ const TOP: &[&str] = &[
     "mirrors",
     "base",
     "repository",
+    "unusual",
     "scripts",
     "script",
     "user",
@@ -126,6 +127,7 @@ impl Reader<'_> {
                 mirrors
             },
             repositories,
+            unusual: self.unusual(top),
             scripts: self.scripts(top),
             groups,
             users,
@@ -137,6 +139,22 @@ impl Reader<'_> {
             etc,
             outputs,
         })
+    }
+
+    /// Reads the names of packages; an empty list is a slip.
+    fn unusual(&self, top: &Table<'_>) -> Vec<At<String>> {
+        let names = top.strings("unusual");
+        for name in &names {
+            let plain = |char: char| char.is_whitespace() || "/@<>=~".contains(char);
+            if name.value.is_empty() || name.value.contains(plain) {
+                self.problems.add_with_hint(
+                    &name.span,
+                    format!("`{}` is not the name of a package", name.value),
+                    "name a package without its version, or `base` for the base",
+                );
+            }
+        }
+        names
     }
 
     fn is_name(&self, name: &At<String>) -> bool {
