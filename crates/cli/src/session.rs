@@ -72,14 +72,34 @@ pub(crate) fn open_with(
         std::thread::available_parallelism()
             .map_or(NonZeroUsize::MIN, |found| found.min(most_threads()))
     });
-    Context::open(HostOptions {
+    let context = Context::open(HostOptions {
         cache: arguments.cache.clone(),
         offline: arguments.offline || environment::is_on(environment::OFFLINE),
         threads,
         reporter: Arc::new(Bars::new(global)),
         cancel,
         environment: &|name| std::env::var_os(name),
-    })
+    })?;
+    let context = context.vendored(arguments.vendor.iter().cloned());
+    #[cfg(feature = "remote-cache")]
+    return share(context, arguments);
+    #[cfg(not(feature = "remote-cache"))]
+    Ok(context)
+}
+
+/// Adds the cache that many machines share, where one is named.
+#[cfg(feature = "remote-cache")]
+fn share(context: Context, arguments: &HostArguments) -> Result<Context, Error> {
+    let named = arguments.remote_cache.clone().or_else(|| {
+        let url = std::env::var(environment::REMOTE_CACHE).ok();
+        url.filter(|url| !url.is_empty())
+    });
+    if let Some(url) = named {
+        let write = environment::is_on(environment::REMOTE_CACHE_WRITE);
+        let writes = arguments.remote_cache_write || write;
+        context.share(&url, writes, &|name| std::env::var_os(name))?;
+    }
+    Ok(context)
 }
 
 fn most_threads() -> NonZeroUsize {

@@ -5,6 +5,7 @@ use prebake_apk::digest::Sha256;
 use crate::attempt::{Answer, Growing, Stop, attempt};
 use crate::cache::{Found, Key, Lock, Record};
 use crate::error::chain;
+use crate::remote::Shared;
 use crate::source::Source;
 use crate::{
     Blob, Cache, CacheError, Cancel, Failure, Fetched, Kind, Missing, Options, Origin, Problem,
@@ -23,6 +24,7 @@ pub(crate) struct Job<'a> {
     pub(crate) transport: &'a dyn Transport,
     pub(crate) options: &'a Options,
     pub(crate) cancel: &'a Cancel,
+    pub(crate) remote: Option<&'a Shared>,
     pub(crate) progress: &'a dyn Progress,
     pub(crate) item: usize,
 }
@@ -76,7 +78,20 @@ fn fetch_pinned(job: &Job<'_>, sha256: &Sha256) -> Result<Fetched, Stopped> {
         Found::Damaged => job.cache.remove(sha256)?,
         Found::Missing => {}
     }
+    let remote = job.remote.filter(|_| !job.options.offline);
+    if let Some(remote) = remote
+        && let Some(blob) = remote.get(job, &key, sha256)?
+    {
+        return Ok(Fetched {
+            blob,
+            origin: Origin::Shared,
+            url: None,
+        });
+    }
     let (fetched, _) = Download::new(job, &key, &urls)?.run(None)?;
+    if let Some(remote) = remote {
+        remote.put(job, &fetched.blob);
+    }
     Ok(fetched)
 }
 
@@ -96,7 +111,11 @@ fn fetch_current(job: &Job<'_>) -> Result<Fetched, Stopped> {
     }
     let key = Key::of_url(primary);
     let _lock = job.lock(&key)?;
-    let known = known(job, primary)?;
+    let known = if job.wanted.fresh {
+        None
+    } else {
+        known(job, primary)?
+    };
     let (fetched, validators) = Download::new(job, &key, &urls)?.run(known)?;
     if let (Some(validators), Some(from)) = (validators, &fetched.url) {
         job.cache.set_record(&Record {

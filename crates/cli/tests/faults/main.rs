@@ -17,5 +17,6 @@ mod interrupted;
 mod kitchen;
 mod mistakes;
 mod servers;
+mod shared_cache;
 mod stove;
 mod tampered;
