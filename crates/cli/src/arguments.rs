@@ -122,6 +122,15 @@ pub(crate) struct HostArguments {
     /// Keep downloads in this folder
     #[arg(long, value_name = "DIR")]
     pub(crate) cache: Option<PathBuf>,
+    /// Ask this cache that many machines share before any mirror: s3://BUCKET/PATH, gs://…,
+    /// az://…, https://… or file:///DIR
+    #[cfg(feature = "remote-cache")]
+    #[arg(long, value_name = "URL")]
+    pub(crate) remote_cache: Option<String>,
+    /// Give the shared cache what is downloaded from elsewhere
+    #[cfg(feature = "remote-cache")]
+    #[arg(long)]
+    pub(crate) remote_cache_write: bool,
     /// Give a server up that is silent for so long [default: 30]
     #[arg(long, value_name = "SECONDS", env = NETWORK_TIMEOUT, hide_env = true)]
     pub(crate) network_timeout: Option<String>,

@@ -94,7 +94,26 @@ pub(crate) fn open_with(
             _ => std::env::var_os(name),
         },
     })?;
-    Ok(context.vendored(arguments.vendor.iter().cloned()))
+    let context = context.vendored(arguments.vendor.iter().cloned());
+    #[cfg(feature = "remote-cache")]
+    return share(context, arguments);
+    #[cfg(not(feature = "remote-cache"))]
+    Ok(context)
+}
+
+/// Adds the cache that many machines share, where one is named.
+#[cfg(feature = "remote-cache")]
+fn share(context: Context, arguments: &HostArguments) -> Result<Context, Error> {
+    let named = arguments.remote_cache.clone().or_else(|| {
+        let url = std::env::var(environment::REMOTE_CACHE).ok();
+        url.filter(|url| !url.is_empty())
+    });
+    if let Some(url) = named {
+        let write = environment::is_on(environment::REMOTE_CACHE_WRITE);
+        let writes = arguments.remote_cache_write || write;
+        context.share(&url, writes, &|name| std::env::var_os(name))?;
+    }
+    Ok(context)
 }
 
 fn most_threads() -> NonZeroUsize {

@@ -5,6 +5,7 @@ use prebake_apk::digest::Sha256;
 use crate::attempt::{Answer, Growing, Stop, attempt};
 use crate::cache::{Found, Key, Lock, Record};
 use crate::error::chain;
+use crate::remote::Shared;
 use crate::source::Source;
 use crate::{
     Blob, Cache, CacheError, Cancel, Failure, Fetched, Kind, Missing, Options, Origin, Problem,
@@ -23,6 +24,7 @@ pub(crate) struct Job<'a> {
     pub(crate) transport: &'a dyn Transport,
     pub(crate) options: &'a Options,
     pub(crate) cancel: &'a Cancel,
+    pub(crate) remote: Option<&'a Shared>,
     pub(crate) progress: &'a dyn Progress,
     pub(crate) item: usize,
 }
@@ -76,7 +78,20 @@ fn fetch_pinned(job: &Job<'_>, sha256: &Sha256) -> Result<Fetched, Stopped> {
         Found::Damaged => job.cache.remove(sha256)?,
         Found::Missing => {}
     }
+    let remote = job.remote.filter(|_| !job.options.offline);
+    if let Some(remote) = remote
+        && let Some(blob) = remote.get(job, &key, sha256)?
+    {
+        return Ok(Fetched {
+            blob,
+            origin: Origin::Shared,
+            url: None,
+        });
+    }
     let (fetched, _) = Download::new(job, &key, &urls)?.run(None)?;
+    if let Some(remote) = remote {
+        remote.put(job, &fetched.blob);
+    }
     Ok(fetched)
 }
 

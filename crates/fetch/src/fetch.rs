@@ -1,12 +1,13 @@
 //! Many files at once.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use prebake_apk::digest::Sha256;
 
 use crate::download::{self, Stopped};
-use crate::{Blob, Cache, Cancel, FetchError, Kind, Options, Progress, Transport};
+use crate::remote::Shared;
+use crate::{Blob, Cache, Cancel, FetchError, Kind, Options, Progress, Remote, Transport};
 
 /// A file that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +76,8 @@ pub struct Fetched {
 pub enum Origin {
     /// It was in the cache, by its hash.
     Cached,
+    /// A cache that many machines share had it, by its hash.
+    Shared,
     /// It was downloaded now.
     Downloaded,
     /// The server said that the cached one is still the current one.
@@ -89,6 +92,7 @@ pub struct Fetcher {
     transport: Arc<dyn Transport>,
     options: Options,
     cancel: Cancel,
+    remote: OnceLock<Arc<Shared>>,
 }
 
 impl std::fmt::Debug for Fetcher {
@@ -119,7 +123,22 @@ impl Fetcher {
             transport,
             options,
             cancel,
+            remote: OnceLock::new(),
         }
+    }
+
+    /// Asks a cache that many machines share for files with a known hash, after the own cache and
+    /// before any URL; never offline. Pulling the token of [`Fetcher::new`] interrupts it.
+    /// The first one counts.
+    pub fn set_remote(&self, remote: Arc<dyn Remote>) {
+        let shared = Arc::new(Shared::new(remote, &self.options));
+        let interrupted = Arc::downgrade(&shared);
+        self.cancel.on_cancel(move || {
+            if let Some(shared) = interrupted.upgrade() {
+                shared.interrupt();
+            }
+        });
+        drop(self.remote.set(shared));
     }
 
     /// Returns the cache.
@@ -196,6 +215,7 @@ impl Fetcher {
             transport: &*self.transport,
             options: &self.options,
             cancel: &self.cancel,
+            remote: self.remote.get().map(AsRef::as_ref),
             progress,
             item,
         })?;

@@ -47,6 +47,7 @@ pub mod fuzzing;
 mod options;
 mod progress;
 mod range;
+mod remote;
 mod retry;
 mod source;
 mod transport;
@@ -58,4 +59,7 @@ pub use error::{Failure, FetchError, Kind, Missing, Problem, Tried};
 pub use fetch::{Fetched, Fetcher, Origin, Remembered, Wanted};
 pub use options::Options;
 pub use progress::{Progress, Silent};
+#[cfg(feature = "remote-cache")]
+pub use remote::ObjectCache;
+pub use remote::{Remote, RemoteError};
 pub use transport::{Network, Proxies, Request, Response, Transport, TransportError, Validators};

@@ -226,9 +226,11 @@ impl Chooser<'_> {
             ) {
                 (Ok(Some(indexes)), _) => indexes,
                 (Ok(None), _) => continue,
-                (Err(error @ Error::OlderIndex { .. }), _) => return Err(error),
-                // The current indexes were only asked because the locked ones did not do.
-                (Err(_), Some(error)) | (Err(error), None) => return Err(error),
+                // The current indexes were only asked because the locked ones did not do: that they
+                // are not to be had says less, unless they were played back.
+                (Err(error @ Error::OlderIndex { .. }), _)
+                | (Err(_), Some(error))
+                | (Err(error), None) => return Err(error),
             };
             self.context.reporter.stage(&Stage::Choosing(self.arch));
             let solution = self.solve(

@@ -12,7 +12,9 @@ use prebake_apk::package::{PackageError, ScriptKind};
 use prebake_apk::path::GuestPath;
 use prebake_apk::signature::{IndexFileError, SignatureError};
 use prebake_apk::tar::TarError;
-use prebake_fetch::{CacheError, FetchError, Kind as FetchKind, Problem, TransportError};
+use prebake_fetch::{
+    CacheError, FetchError, Kind as FetchKind, Problem, RemoteError, TransportError,
+};
 use prebake_image::ImageError;
 use prebake_rootfs::MergeError;
 use prebake_solve::{SolveError, Unsatisfiable};
@@ -57,6 +59,9 @@ pub enum Error {
     /// The network cannot be used at all: a proxy's address is wrong, say.
     #[error("failed to set up the network")]
     Network(#[source] TransportError),
+    /// What was asked for as a shared cache is none.
+    #[error("failed to set up the shared cache")]
+    Remote(#[source] RemoteError),
     /// An index is not one, or nobody trusted signed it.
     #[error("failed to trust the index `{url}`")]
     Index {
@@ -362,6 +367,7 @@ impl Error {
             | Self::NotKnown { .. }
             | Self::NotInRecipe { .. }
             | Self::BadEntry { .. }
+            | Self::Remote(_)
             | Self::NotAsked { .. }
             | Self::NoSuchPackage { .. } => ErrorKind::Recipe,
             Self::Fetch(error) => match error.kind() {
@@ -516,6 +522,9 @@ impl Error {
             ),
             Self::Vendor(error) => error.hint().map(str::to_owned).into_iter().collect(),
             Self::Network(_) => hint("check the proxy variables"),
+            Self::Remote(_) => {
+                hint("check `--remote-cache`, `PREBAKE_REMOTE_CACHE` and the store's own variables")
+            }
             Self::Key { .. } => {
                 hint("a key is a PEM file that begins `-----BEGIN PUBLIC KEY-----`")
             }

@@ -20,6 +20,7 @@ mod kitchen;
 mod many;
 mod mistakes;
 mod servers;
+mod shared_cache;
 mod stove;
 #[cfg(target_os = "linux")]
 mod table;
