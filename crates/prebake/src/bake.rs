@@ -24,11 +24,10 @@ use crate::customise::customise;
 use crate::document::nearest;
 use crate::error::Error;
 use crate::lock::{LockedBase, LockedPackage, Step};
-use crate::recipe::{self, Recipe};
+use crate::recipe::Recipe;
 use crate::reporter::Stage;
 use crate::scripts::{self, Effect, Run, Scripts};
-use crate::world;
-use crate::{keys, package_file};
+use crate::{keys, package_file, unusual, world};
 
 /// How much of a file's content is hashed at once.
 const HASH_BUFFER: usize = 64 << 10;
@@ -46,8 +45,7 @@ pub(crate) struct Bake<'c> {
     authority: &'static str,
     /// What is done when apk would run a script.
     scripts: Scripts<'c>,
-    /// Which scripts the recipe does without.
-    policy: &'c recipe::Scripts,
+    recipe: &'c Recipe,
     /// The scripts that apk would have run: whose, and which.
     due: Vec<(Vec<u8>, ScriptKind)>,
 }
@@ -79,7 +77,7 @@ impl<'c> Bake<'c> {
             context,
             authority,
             scripts,
-            policy: &recipe.scripts,
+            recipe,
             due: Vec::new(),
         };
         let mut base = if let Some((locked, blob)) = start {
@@ -124,6 +122,7 @@ impl<'c> Bake<'c> {
         while let Some(entry) = archive.next().map_err(fail)? {
             self.context.alive()?;
             self.epoch = self.epoch.max(entry.mtime);
+            unusual::check_name(self.recipe, "base", &locked.url, &entry)?;
             let file = content(&entry, SourceId::BASE, &mut archive).map_err(|source| {
                 Error::BaseContent {
                     url: locked.url.clone(),
@@ -207,7 +206,7 @@ impl<'c> Bake<'c> {
         while let Some(call) = self.merge.script().cloned() {
             self.context.alive()?;
             self.due.push((call.name.clone(), call.kind));
-            if self.policy.skips(&call.name, call.kind) {
+            if self.recipe.scripts.skips(&call.name, call.kind) {
                 let skipped = self.merge.skip_script();
                 self.merged(skipped)?;
                 continue;
@@ -302,10 +301,13 @@ impl<'c> Bake<'c> {
         let mut data = package.into_data();
         while let Some(entry) = data.next().map_err(fail)? {
             self.context.alive()?;
+            let label = || format!("{}-{}", locked.name, locked.version);
+            unusual::check_name(self.recipe, &locked.name, &label(), &entry)?;
+            unusual::check_device(self.recipe, &locked.name, &label(), &entry)?;
             let path = entry.path.clone();
             let file =
                 content(&entry, source, &mut data).map_err(|source| Error::PackageContent {
-                    package: format!("{}-{}", locked.name, locked.version),
+                    package: label(),
                     url: locked.url.clone(),
                     path,
                     source,
@@ -326,10 +328,12 @@ impl<'c> Bake<'c> {
         self.merge.set_epoch(self.epoch);
         customise(&mut self.merge, recipe, self.epoch)?;
         let arch = self.arch;
-        let (tree, report) = self
+        let warnings = unusual::check_twins(recipe, &self.merge)?;
+        let (tree, mut report) = self
             .merge
             .finish(world, arch.name())
             .map_err(|source| Error::Merge { arch, source })?;
+        report.warnings.extend(warnings);
         Ok(Baked {
             tree,
             blobs: self.blobs,
@@ -360,7 +364,8 @@ pub(crate) fn content(
     if Merge::wants_inline(&entry.path) {
         if entry.size > MAX_INLINE {
             return Err(io::Error::other(format!(
-                "it is larger than {MAX_INLINE} bytes"
+                "it has {} bytes, more than {MAX_INLINE}",
+                entry.size
             )));
         }
         let mut bytes = Vec::new();

@@ -52,6 +52,10 @@ pub enum Stage {
     Packages(Arch),
     /// What the lock names is fetched.
     Fetching,
+    /// What lies in a vendored folder is looked at.
+    Checking,
+    /// What the lock names is put into a vendored folder.
+    Vendoring,
     /// The packages are checked and merged.
     Merging(Arch),
     /// A package's script is run to see what it does.
@@ -75,6 +79,8 @@ impl fmt::Display for Stage {
             Self::Choosing(arch) => write!(f, "choosing the packages for {arch}"),
             Self::Packages(arch) => write!(f, "fetching the packages for {arch}"),
             Self::Fetching => f.write_str("fetching"),
+            Self::Checking => f.write_str("checking what is there"),
+            Self::Vendoring => f.write_str("vendoring"),
             Self::Merging(arch) => write!(f, "merging {arch}"),
             Self::Running {
                 arch,

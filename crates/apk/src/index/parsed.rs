@@ -341,6 +341,7 @@ impl Index {
             return None;
         }
         let mut rest = Taken(body.get(rest)?);
+        let made = u64::from_le_bytes(*rest.take(8)?.first_chunk()?);
         let description = rest.text()?.to_vec();
         let key_name = String::from_utf8(rest.text()?.to_vec()).ok()?;
         let mut signers = Vec::new();
@@ -353,6 +354,7 @@ impl Index {
             key_name,
             signers,
             description,
+            made: (made > 0).then_some(made),
         };
         let parsed = Parsed {
             bytes,
