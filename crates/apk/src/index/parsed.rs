@@ -33,7 +33,7 @@ mod write;
 
 /// The first bytes of the footer. The number goes up with every change of the form or of what a
 /// table means, so that no other version's is read.
-const MAGIC: &[u8; 16] = b"prebake index 3\n";
+const MAGIC: &[u8; 16] = b"prebake index 4\n";
 
 /// The bytes of a package: its identity, then words. The texts are its version and architecture;
 /// its name is a position; the size in bytes takes two words. The last three words say where what
