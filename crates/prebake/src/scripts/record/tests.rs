@@ -150,6 +150,39 @@ fn sample() -> Record {
     }
 }
 
+/// Names that lead out of the rootfs, or that a terminal would obey, wherever a record has one.
+#[test]
+fn a_record_that_leads_astray_is_refused() {
+    let text = sample().to_text();
+    for (honest, field) in [
+        ("\"srv/0\"", "path"),
+        ("\"a/b\"", "link"),
+        ("\"etc/group\"", "same-as"),
+    ] {
+        let honest = format!("{field} = {honest}");
+        assert!(text.contains(&honest), "{honest} is not in {text}");
+        for name in [
+            "../evil",
+            "srv/../../evil",
+            "srv/./evil",
+            "srv//evil",
+            "srv/\\u001b[2Jevil",
+            "srv/\\u0000",
+            "srv/..\\\\..\\\\evil",
+        ] {
+            let changed = text.replacen(&honest, &format!("{field} = \"{name}\""), 1);
+            let error = Record::parse(Path::new(FILE), &changed).unwrap_err();
+            let at = changed.find(&format!("\"{name}\"")).unwrap();
+            let mut problems = error.problems.iter();
+            assert!(
+                problems.any(|problem| problem.span.contains(&(at + 1))),
+                "{field} = {name}: {:?}",
+                error.problems
+            );
+        }
+    }
+}
+
 /// Reads a changed text: it is refused in words, or has another digest, or means the same.
 fn assert_noticed(record: &Record, text: &str) {
     match Record::parse(Path::new(FILE), text) {
