@@ -6,7 +6,7 @@ use prebake_testkit::member::Member;
 use crate::larder::Larder;
 
 /// Returns a base of these entries behind a few honest ones.
-fn base(members: &[Member]) -> Vec<u8> {
+pub(crate) fn base(members: &[Member]) -> Vec<u8> {
     let mut archive = Archive::of(
         Flavour::Gnu,
         &[

@@ -91,7 +91,7 @@ fn a_base_is_so_large() {
 fn a_package_is_as_large_as_its_index_says() {
     let larder = Larder::new();
     let package = tool().build(&larder.key);
-    larder.serve(&[package.clone()]);
+    larder.serve(std::slice::from_ref(&package));
     let path = format!("/main/x86_64/{}", package.file_name());
     larder
         .server

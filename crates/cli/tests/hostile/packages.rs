@@ -135,7 +135,7 @@ fn entries_that_lead_astray_are_refused_by_name() {
     ];
     for (members, words) in cases {
         let package = with(&larder, members);
-        larder.serve(&[package.clone()]);
+        larder.serve(std::slice::from_ref(&package));
         larder.start_from(&larder.base().build(), "");
         larder.refuses(words);
         // The very same file beside the recipe, by its digest.
