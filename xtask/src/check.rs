@@ -40,11 +40,17 @@ pub(crate) fn check(judges: Judges) -> Result<(), String> {
         // How many random worlds the solver and the real apk are both given.
         test.env("PREBAKE_DIFFERENTIAL", "1000");
     }
-    step("tests", &mut test)
+    step("tests", &mut test)?;
+    if judges == Judges::Required {
+        crate::fuzz::run(&[])?;
+    }
+    Ok(())
 }
 
 /// Runs the benchmarks in a release build of this very program.
-pub(crate) fn bench() -> Result<(), String> {
+pub(crate) fn bench(parts: &[String]) -> Result<(), String> {
+    let program = ["build", "--release", "--quiet", "--package", "prebake-cli"];
+    step("build", &mut cargo(&program))?;
     let arguments = [
         "run",
         "--release",
@@ -54,7 +60,7 @@ pub(crate) fn bench() -> Result<(), String> {
         "--",
         "bench-run",
     ];
-    step("bench", &mut cargo(&arguments))
+    step("bench", cargo(&arguments).args(parts))
 }
 
 /// Returns the cargo that runs this, with arguments.

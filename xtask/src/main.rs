@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod cross;
 mod embed;
+mod fuzz;
 mod quickstart;
 
 use std::path::{Path, PathBuf};
@@ -12,9 +13,11 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask check       format, clippy, tests, docs
 cargo xtask ci          the same, with every outside judge required
-cargo xtask bench       prebake against its peers, in one run
+cargo xtask bench       prebake against its peers, in one run; or those named of
+                        `solve`, `bake`, `download`, `launch`
 cargo xtask cross [DIR] Windows and macOS: what compiles, and what runs under wine
 cargo xtask embed       what carrying a rootfs costs whoever compiles a program
+cargo xtask fuzz [TARGET SECONDS]  every parser of foreign bytes under libFuzzer
 cargo xtask quickstart  bake the example recipe and say what was done
 ";
 
@@ -24,10 +27,11 @@ fn main() -> ExitCode {
     let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["check"] => check::check(check::Judges::Optional),
         ["ci"] => check::check(check::Judges::Required),
-        ["bench"] => check::bench(),
-        ["bench-run"] => bench::run(),
+        ["bench", ..] => check::bench(&arguments[1..]),
+        ["bench-run", ..] => bench::run(&arguments[1..]),
         ["bench-child", ..] => bench::child(&arguments[1..]),
         ["cross", ..] => cross::run(&arguments[1..]),
+        ["fuzz", ..] => fuzz::run(&arguments[1..]),
         ["embed"] => embed::run(),
         ["quickstart"] => quickstart::run(),
         _ => {

@@ -10,6 +10,7 @@ use memchr::memchr;
 
 use crate::digest::Sha1;
 use crate::limits::MAX_INDEX_PACKAGES;
+use crate::shown::shown;
 use crate::version::Dialect;
 use parsed::Parsed;
 use tables::Tables;
@@ -312,7 +313,7 @@ impl Record {
 fn bad_value(line: u32, value: &[u8], expected: &'static str) -> IndexError {
     IndexError::BadValue {
         line,
-        value: String::from_utf8_lossy(value).into_owned(),
+        value: shown(value),
         expected,
     }
 }

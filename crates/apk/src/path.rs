@@ -1,6 +1,8 @@
 //! Paths inside the root filesystem that is baked.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
+
+use crate::shown::steers;
 
 use crate::limits::{MAX_DEPTH, MAX_NAME};
 
@@ -136,9 +138,19 @@ impl GuestPath {
     }
 }
 
+/// As people are shown it: what is not UTF-8 becomes U+FFFD, and what would steer a terminal an
+/// escape.
 impl fmt::Display for GuestPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "/{}", String::from_utf8_lossy(&self.0))
+        f.write_str("/")?;
+        for char in String::from_utf8_lossy(&self.0).chars() {
+            if steers(char) {
+                write!(f, "{}", char.escape_default())?;
+            } else {
+                f.write_char(char)?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -42,9 +42,12 @@ mod cancel;
 mod download;
 mod error;
 mod fetch;
+#[doc(hidden)]
+pub mod fuzzing;
 mod options;
 mod progress;
 mod range;
+mod remote;
 mod retry;
 mod source;
 mod transport;
@@ -53,7 +56,10 @@ mod url;
 pub use cache::{Blob, CACHE_VARIABLE, Cache, CacheError, VerifiedBlob};
 pub use cancel::Cancel;
 pub use error::{Failure, FetchError, Kind, Missing, Problem, Tried};
-pub use fetch::{Fetched, Fetcher, Origin, Wanted};
+pub use fetch::{Fetched, Fetcher, Origin, Remembered, Wanted};
 pub use options::Options;
 pub use progress::{Progress, Silent};
+#[cfg(feature = "remote-cache")]
+pub use remote::ObjectCache;
+pub use remote::{Remote, RemoteError};
 pub use transport::{Network, Proxies, Request, Response, Transport, TransportError, Validators};

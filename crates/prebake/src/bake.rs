@@ -212,11 +212,13 @@ impl<'c> Bake<'c> {
                 continue;
             }
             let tree = self.merge.tree();
-            let reporter = &self.context.reporter;
+            let (arch, reporter) = (self.arch, &self.context.reporter);
             let tell = || {
-                let package = call.package.clone();
-                let script = call.kind;
-                reporter.stage(&Stage::Running { package, script });
+                reporter.stage(&Stage::Running {
+                    arch,
+                    package: call.package.clone(),
+                    script: call.kind,
+                });
             };
             let effect = self
                 .scripts
@@ -224,7 +226,7 @@ impl<'c> Bake<'c> {
                 .map_err(|source| match self.context.alive() {
                     Err(interrupted) => interrupted,
                     Ok(()) => Error::Script {
-                        arch: self.arch,
+                        arch,
                         package: call.package.clone(),
                         script: call.kind,
                         source,

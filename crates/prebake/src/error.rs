@@ -12,7 +12,9 @@ use prebake_apk::package::{PackageError, ScriptKind};
 use prebake_apk::path::GuestPath;
 use prebake_apk::signature::{IndexFileError, SignatureError};
 use prebake_apk::tar::TarError;
-use prebake_fetch::{CacheError, FetchError, Kind as FetchKind, TransportError};
+use prebake_fetch::{
+    CacheError, FetchError, Kind as FetchKind, Problem, RemoteError, TransportError,
+};
 use prebake_image::ImageError;
 use prebake_rootfs::MergeError;
 use prebake_solve::{SolveError, Unsatisfiable};
@@ -21,6 +23,7 @@ use crate::arch::Arch;
 use crate::document::DocumentError;
 use crate::recipe::Recipe;
 use crate::scripts::ScriptError;
+use crate::vendor::VendorError;
 
 /// Why a recipe did not become a rootfs.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +59,9 @@ pub enum Error {
     /// The network cannot be used at all: a proxy's address is wrong, say.
     #[error("failed to set up the network")]
     Network(#[source] TransportError),
+    /// What was asked for as a shared cache is none.
+    #[error("failed to set up the shared cache")]
+    Remote(#[source] RemoteError),
     /// An index is not one, or nobody trusted signed it.
     #[error("failed to trust the index `{url}`")]
     Index {
@@ -71,6 +77,16 @@ pub enum Error {
         url: String,
         /// Why.
         source: IndexError,
+    },
+    /// An index was made before the one that the lock has of the same repository.
+    #[error("the index `{url}` is of {found}, but the lock has a newer one, of {locked}")]
+    OlderIndex {
+        /// Where it came from.
+        url: String,
+        /// When the one that came was made, and what it calls itself.
+        found: String,
+        /// The same of the lock's.
+        locked: String,
     },
     /// A base is not a base.
     #[error("failed to read the base `{url}`")]
@@ -271,6 +287,9 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// A vendored folder cannot be filled or used.
+    #[error(transparent)]
+    Vendor(#[from] VendorError),
     /// A file to look at is nothing that is known here.
     #[error("`{}` is {what}", path.display())]
     NotKnown {
@@ -348,6 +367,7 @@ impl Error {
             | Self::NotKnown { .. }
             | Self::NotInRecipe { .. }
             | Self::BadEntry { .. }
+            | Self::Remote(_)
             | Self::NotAsked { .. }
             | Self::NoSuchPackage { .. } => ErrorKind::Recipe,
             Self::Fetch(error) => match error.kind() {
@@ -356,9 +376,15 @@ impl Error {
                 FetchKind::Cancelled => ErrorKind::Interrupted,
                 _ => ErrorKind::Network,
             },
+            Self::Vendor(error) => match error {
+                VendorError::InTheWay { .. } => ErrorKind::Write,
+                VendorError::Changed(_) => ErrorKind::Other,
+                _ => ErrorKind::Recipe,
+            },
             Self::Cache(_) | Self::Write { .. } => ErrorKind::Write,
             Self::Network(_) => ErrorKind::Network,
             Self::Index { .. }
+            | Self::OlderIndex { .. }
             | Self::IndexText { .. }
             | Self::Base { .. }
             | Self::Rootfs { .. }
@@ -402,12 +428,16 @@ impl Error {
                     "what the server sent is not what the lock or the index names: a mirror that is behind, or \
                      somebody in between; `prebake lock --upgrade` moves on if that is intended",
                 ),
-                FetchKind::Offline => hint("run it once without `--offline`"),
+                FetchKind::Offline => hint(
+                    "run it once without `--offline`; for machines without a network `prebake \
+                     vendor DIR` keeps all that the lock names, and `--vendor DIR` takes it from \
+                     there",
+                ),
                 FetchKind::Cache => match error {
                     FetchError::Cache(error) => cache_hints(error),
                     _ => Vec::new(),
                 },
-                FetchKind::Network => hint("check the network, the proxy variables, and the URL"),
+                FetchKind::Network => hint(network_hint(error)),
                 _ => Vec::new(),
             },
             Self::Index {
@@ -425,6 +455,10 @@ impl Error {
                      try another mirror, and compare the key files",
                 ),
             },
+            Self::OlderIndex { .. } => hint(
+                "a mirror that lags behind has caught up soon: try again later, or another one; \
+                 `prebake lock --allow-older-index` takes it, with whatever has been mended since",
+            ),
             Self::ReadFile {
                 what: "the recipe",
                 source,
@@ -486,7 +520,11 @@ impl Error {
                 "the two are committed together: take both back from version control, or run \
                  `prebake lock`",
             ),
+            Self::Vendor(error) => error.hint().map(str::to_owned).into_iter().collect(),
             Self::Network(_) => hint("check the proxy variables"),
+            Self::Remote(_) => {
+                hint("check `--remote-cache`, `PREBAKE_REMOTE_CACHE` and the store's own variables")
+            }
             Self::Key { .. } => {
                 hint("a key is a PEM file that begins `-----BEGIN PUBLIC KEY-----`")
             }
@@ -494,6 +532,38 @@ impl Error {
         }
     }
 }
+
+/// Returns what to do about a server that could not be reached or did not do its work.
+fn network_hint(error: &FetchError) -> &'static str {
+    let FetchError::Failed(failures) = error else {
+        return CHECK;
+    };
+    let tried = failures.iter().flat_map(|failure| &failure.tried);
+    let hints = tried.map(|tried| match &tried.problem {
+        Problem::Transport(TransportError::Tls(_)) => {
+            "this host does not trust the server's certificate: check the URL and the clock; where a \
+             proxy opens TLS, `SSL_CERT_FILE` names its authority"
+        }
+        Problem::Page | Problem::WrongSize { html: true, .. } | Problem::WrongHash { html: true, .. } => {
+            "this network wants something first: open the URL in a browser, or use another network"
+        }
+        Problem::RetryAfter { .. } => {
+            "the server wants to be left alone for a while; `mirrors` in the recipe names others"
+        }
+        _ => CHECK,
+    });
+    let mut hints = hints;
+    let first = hints.next().unwrap_or(CHECK);
+    // Where several things went wrong, nothing is said about one of them.
+    if hints.all(|hint| hint == first) {
+        first
+    } else {
+        CHECK
+    }
+}
+
+/// What to do where nothing more is known.
+const CHECK: &str = "check the network, the proxy variables, and the URL";
 
 /// Says whether what is not there is a base.
 fn is_base(error: &FetchError) -> bool {

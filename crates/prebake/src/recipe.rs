@@ -6,6 +6,7 @@
 //! is near, the right word.
 
 mod account;
+mod confine;
 mod digest;
 mod etc;
 mod files;
@@ -22,6 +23,7 @@ use prebake_apk::path::GuestPath;
 use prebake_apk::version::Dialect;
 
 use crate::arch::Arch;
+use crate::audit::Policy;
 use crate::document::{At, DocumentError, Problem};
 use crate::template::Template;
 
@@ -64,6 +66,9 @@ pub struct Recipe {
     /// Roots of Alpine mirrors, the first one preferred; where `base.release` and the default
     /// repositories are found.
     pub mirrors: Vec<String>,
+    /// The folder that `prebake vendor` fills and every bake looks into first, joined to the
+    /// recipe's.
+    pub vendor: Option<PathBuf>,
     /// Repositories in order of preference. Empty: main and community of the base's branch.
     pub repositories: Vec<Repository>,
     /// Packages, or `base` for the base, that may bring what is otherwise refused: devices, and
@@ -87,6 +92,8 @@ pub struct Recipe {
     pub removals: Vec<Remove>,
     /// What the host is told of itself.
     pub etc: Etc,
+    /// What must not be in the rootfs: `prebake audit` holds it against this.
+    pub audit: Policy,
     /// What to write. Never empty.
     pub outputs: Vec<Output>,
 }
@@ -136,6 +143,8 @@ pub struct Base {
     pub release: Option<At<String>>,
     /// A base tarball from elsewhere; may hold `{arch}` and `{release}`.
     pub url: Option<At<String>>,
+    /// Other places of the tarball at `url`, each a whole URL with the same variables.
+    pub mirrors: Vec<At<String>>,
     /// The base's SHA-256 for each architecture that the recipe names one for.
     pub sha256: Vec<(Arch, Sha256)>,
     /// Keys of the base that count although they are not Alpine's.
@@ -217,14 +226,19 @@ pub enum Format {
 impl Recipe {
     /// Reads the recipe in the file `path`, or in the folder `path` under its usual name.
     pub fn read(path: &Path) -> Result<Self, crate::Error> {
-        let path = if path.is_dir() {
-            path.join(RECIPE_FILE)
-        } else {
-            path.to_owned()
-        };
+        let path = Self::file(path);
         let text = crate::host_file::read_text(&path, MAX_RECIPE_BYTES)
             .map_err(|source| crate::Error::recipe_file(&path, source))?;
         Self::parse(&path, text).map_err(crate::Error::from)
+    }
+
+    /// Returns the recipe's file, where a folder may be named in its place.
+    fn file(path: &Path) -> PathBuf {
+        if path.is_dir() {
+            path.join(RECIPE_FILE)
+        } else {
+            path.to_owned()
+        }
     }
 
     /// Reads a recipe from its text. `path` names it in messages and is what its relative paths

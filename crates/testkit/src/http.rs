@@ -49,6 +49,9 @@ struct Shared {
     folder: Option<PathBuf>,
     plan: Mutex<Plan>,
     log: Mutex<Vec<Request>>,
+    delivered: Mutex<BTreeMap<String, usize>>,
+    /// Told of every request in the log, and of the end.
+    logged: Condvar,
     tls: Option<Arc<ServerConfig>>,
     open: Open,
     stop: Stop,
@@ -91,6 +94,8 @@ impl Server {
             folder,
             plan: Mutex::default(),
             log: Mutex::default(),
+            delivered: Mutex::default(),
+            logged: Condvar::new(),
             tls,
             open: Open::default(),
             stop: Stop::default(),
@@ -150,6 +155,12 @@ impl Server {
         guard(&self.shared.plan).every(count, fault);
     }
 
+    /// Makes one request in `count` of each path meet one of these faults, by turns. Which one it is
+    /// of the first `count` is another for each path; two in a row are never met.
+    pub fn fault_each(&self, count: u64, faults: impl IntoIterator<Item = Fault>) {
+        guard(&self.shared.plan).each(count, faults.into_iter().collect());
+    }
+
     /// Behaves from now on.
     pub fn clear_faults(&self) {
         guard(&self.shared.plan).clear();
@@ -163,6 +174,15 @@ impl Server {
     /// Forgets the requests so far.
     pub fn clear_requests(&self) {
         guard(&self.shared.log).clear();
+        guard(&self.shared.delivered).clear();
+    }
+
+    /// Returns how often `path` was sent to its end, all of it or the rest that was asked for.
+    pub fn delivered(&self, path: &str) -> usize {
+        guard(&self.shared.delivered)
+            .get(path)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Returns how many connections there have been.
@@ -190,6 +210,9 @@ pub fn refused(path: &str) -> String {
 impl Drop for Server {
     fn drop(&mut self) {
         self.shared.stop.set();
+        // Who has just looked for a request and not found it sleeps once the log is free.
+        drop(guard(&self.shared.log));
+        self.shared.logged.notify_all();
         self.shared.open.close_all();
         // Wakes the accepting thread, which then sees that it is over.
         drop(TcpStream::connect(self.address));
@@ -264,22 +287,42 @@ impl Shared {
             };
             let fault = guard(&self.plan).take(&request.path);
             guard(&self.log).push(request.clone());
+            self.logged.notify_all();
+            if let Some(Fault::After(other)) = &fault {
+                self.await_request(other);
+            }
             if !matches!(fault, Some(Fault::Reset(_))) {
                 stream.read_exact(&mut [0])?;
             }
             let content = self.content(&request.path);
+            let mut delivered = false;
             let after = answer::answer(
                 stream,
                 &request,
                 content.as_deref(),
                 fault.as_ref(),
                 &self.stop,
+                &mut delivered,
             )?;
             stream.flush()?;
+            if delivered {
+                *guard(&self.delivered)
+                    .entry(request.path.clone())
+                    .or_default() += 1;
+            }
             if after != After::Keep || request.header("connection") == Some("close") {
                 return Ok(after);
             }
         }
+    }
+
+    /// Waits until `path` was asked for, or until it is over.
+    fn await_request(&self, path: &str) {
+        let log = guard(&self.log);
+        let missing = |log: &mut Vec<Request>| {
+            !self.stop.is_set() && !log.iter().any(|request| request.path == path)
+        };
+        drop(self.logged.wait_while(log, missing));
     }
 
     fn content(&self, path: &str) -> Option<Arc<[u8]>> {

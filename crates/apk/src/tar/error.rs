@@ -9,6 +9,7 @@ use crate::limits::{
     MAX_TAR_METADATA,
 };
 use crate::path::PathError;
+use crate::shown::shown;
 
 /// An archive that cannot be read, and where.
 #[derive(Debug)]
@@ -207,18 +208,4 @@ impl std::error::Error for TarError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.0.kind.source()
     }
-}
-
-/// Returns a name for a message: what is no text becomes U+FFFD, and what a terminal would obey is
-/// written out.
-pub(super) fn shown(name: &[u8]) -> String {
-    let mut text = String::new();
-    for char in String::from_utf8_lossy(name).chars() {
-        if char.is_control() {
-            text.extend(char.escape_default());
-        } else {
-            text.push(char);
-        }
-    }
-    text
 }

@@ -1,12 +1,13 @@
 //! The headers that describe an entry, put together.
 
-use super::error::{TarErrorKind, shown};
+use super::TarErrorKind;
 use super::header::{Header, Kind};
 use super::records::Records;
 use crate::digest::Sha1;
 use crate::entry::{Device, Entry, EntryKind};
 use crate::limits::{MAX_FILE, MAX_LINK_TARGET, MAX_OWNER_NAME};
 use crate::path::GuestPath;
+use crate::shown::shown;
 
 /// The smallest size that a ustar header's eleven octal digits cannot hold, from which on a pax
 /// record may say something else than the header.

@@ -1,6 +1,7 @@
 //! From a recipe's text to a [`Recipe`].
 
 mod account;
+mod audit;
 mod base;
 mod etc;
 mod file;
@@ -26,6 +27,7 @@ const TOP: &[&str] = &[
     "arch",
     "packages",
     "mirrors",
+    "vendor",
     "base",
     "repository",
     "unusual",
@@ -39,6 +41,7 @@ const TOP: &[&str] = &[
     "dir",
     "remove",
     "etc",
+    "audit",
     "output",
 ];
 const REPOSITORY: &[&str] = &["url", "tag", "keys", "mirrors"];
@@ -92,6 +95,10 @@ impl Reader<'_> {
         let (packages, locals) = self.packages(top, &arches);
         let base = self.base(top, &arches);
         let mirrors = self.urls(&top.strings("mirrors"));
+        let vendor = top.string("vendor");
+        if let Some(empty) = vendor.as_ref().filter(|folder| folder.value.is_empty()) {
+            self.problems.add(&empty.span, "`vendor` names no folder");
+        }
         let repositories = all(top, "repository", REPOSITORY, |table| {
             self.repository(table)
         });
@@ -126,6 +133,7 @@ impl Reader<'_> {
             } else {
                 mirrors
             },
+            vendor: vendor.map(|folder| self.folder.join(folder.value)),
             repositories,
             unusual: self.unusual(top),
             scripts: self.scripts(top),
@@ -137,6 +145,7 @@ impl Reader<'_> {
             directories,
             removals,
             etc,
+            audit: self.audit(top),
             outputs,
         })
     }

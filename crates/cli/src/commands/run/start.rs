@@ -36,13 +36,14 @@ pub(crate) fn start(
             _folder: None,
         });
     }
-    let recipe = Recipe::read(&arguments.source)?;
+    let recipe = session::recipe(&arguments.source, &arguments.host)?;
     let cancel = interrupt.cancel.clone();
     let context = session::open_with(&arguments.host, global, cancel)?;
     Ok(from_recipe(&recipe, arguments.locked, &context, host)?)
 }
 
-fn is_rootfs(path: &Path) -> bool {
+/// Says by its first bytes whether a file is a rootfs, and no recipe.
+pub(crate) fn is_rootfs(path: &Path) -> bool {
     let mut start = [0; GZIP.len()];
     let read = std::fs::OpenOptions::new()
         .read(true)
