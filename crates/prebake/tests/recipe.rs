@@ -51,6 +51,20 @@ fn the_designs_recipe_is_read() {
     assert_eq!(recipe.lock_path(), Path::new("dir/prebake.lock"));
 }
 
+#[test]
+fn unusual_packages_are_named() {
+    let recipe = parse(&format!("unusual = [\"perl\", \"base\"]\n{DESIGN}")).unwrap();
+    assert!(recipe.is_unusual("perl") && recipe.is_unusual("base"));
+    assert!(!recipe.is_unusual("iptables"));
+    for wrong in ["", "perl=5", "a b", "p@edge", "a/b"] {
+        let error = parse(&format!("unusual = [\"{wrong}\"]\n{DESIGN}")).unwrap_err();
+        assert!(
+            error.contains(&format!("`{wrong}` is not the name of a package")),
+            "{error}"
+        );
+    }
+}
+
 /// Replaces `from` in the design's recipe and returns what is said of the result.
 #[track_caller]
 fn said(from: &str, to: &str) -> String {
