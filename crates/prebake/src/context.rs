@@ -12,6 +12,7 @@ use prebake_fetch::{
 
 use crate::error::Error;
 use crate::reporter::Reporter;
+use crate::seal::Sealed;
 
 /// What a run is given of the host.
 pub struct HostOptions<'a> {
@@ -25,7 +26,8 @@ pub struct HostOptions<'a> {
     pub reporter: Arc<dyn Reporter>,
     /// What stops the run when it is pulled.
     pub cancel: Cancel,
-    /// Looks up an environment variable: for the cache's folder and the proxies.
+    /// Looks up an environment variable: for the folders of the cache and of
+    /// this user's key, and for the proxies.
     pub environment: &'a dyn Fn(&str) -> Option<OsString>,
 }
 
@@ -43,6 +45,8 @@ pub struct Context {
     pub(crate) threads: NonZeroUsize,
     pub(crate) reporter: Arc<dyn Reporter>,
     pub(crate) cancel: Cancel,
+    /// What this user's own runs made and kept.
+    pub(crate) sealed: Sealed,
     /// Asked by hash before the cache is, and never written to.
     vendored: Vec<Cache>,
 }
@@ -74,17 +78,15 @@ impl Context {
         let network = Network::new(&fetching, &Proxies::from_environment(options.environment))
             .map_err(Error::Network)?;
         let cancel = options.cancel;
-        let fetcher = Fetcher::new(
-            Cache::open(root),
-            Arc::new(network),
-            fetching,
-            cancel.clone(),
-        );
+        let cache = Cache::open(root);
+        let sealed = Sealed::open(cache.clone(), options.environment);
+        let fetcher = Fetcher::new(cache, Arc::new(network), fetching, cancel.clone());
         Ok(Self {
             fetcher,
             threads: options.threads,
             reporter: options.reporter,
             cancel,
+            sealed,
             vendored: Vec::new(),
         })
     }

@@ -149,6 +149,11 @@ impl Node {
         }
     }
 
+    /// Returns where it came from.
+    pub fn source(&self) -> SourceId {
+        self.place.source
+    }
+
     /// Says whether it is a directory.
     pub fn is_directory(&self) -> bool {
         matches!(self.kind, NodeKind::Directory)

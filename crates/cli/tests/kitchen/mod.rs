@@ -7,10 +7,11 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// What would change a run from outside the test; none of it reaches the program.
-const NOT_INHERITED: [&str; 13] = [
+const NOT_INHERITED: [&str; 14] = [
     "PREBAKE_CACHE",
     "PREBAKE_INSTANCES",
     "PREBAKE_OFFLINE",
+    "PREBAKE_SEAL",
     "PREBAKE_THREADS",
     "HTTP_PROXY",
     "HTTPS_PROXY",
@@ -79,6 +80,7 @@ impl Kitchen {
         }
         command.env("PREBAKE_CACHE", self.path("cache"));
         command.env("PREBAKE_INSTANCES", self.path("instances"));
+        command.env("PREBAKE_SEAL", self.path("seal"));
         command
     }
 
