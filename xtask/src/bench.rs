@@ -3,8 +3,11 @@
 //! Each measure is a process, started as a user would start it, ours and the other's in turn, so
 //! that whatever else the machine does hits both. Medians and their ratio are printed.
 
+mod bake;
+mod download;
 mod launch;
 mod solve;
+mod wire;
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -12,7 +15,11 @@ use std::time::{Duration, Instant};
 /// How often each process is run.
 const ROUNDS: usize = 15;
 
-pub(crate) fn run() -> Result<(), String> {
+/// One part of the benchmark: it prints a table.
+type Part = fn() -> Result<(), String>;
+
+/// Runs the parts that are named; all of them where none is.
+pub(crate) fn run(parts: &[String]) -> Result<(), String> {
     say(&format!(
         "medians of {ROUNDS} interleaved runs; {}; ours is built {}\n",
         machine(),
@@ -22,22 +29,48 @@ pub(crate) fn run() -> Result<(), String> {
             "as a release is"
         }
     ));
-    solve::bench()?;
-    launch::bench()
+    let all: [(&str, Part); 4] = [
+        ("solve", solve::bench),
+        ("bake", bake::bench),
+        ("download", download::bench),
+        ("launch", launch::bench),
+    ];
+    if let Some(part) = parts
+        .iter()
+        .find(|part| all.iter().all(|(name, _)| name != part))
+    {
+        return Err(format!("no part of the benchmark is called `{part}`"));
+    }
+    for (name, bench) in all {
+        if parts.is_empty() || parts.iter().any(|part| part == name) {
+            bench()?;
+        }
+    }
+    Ok(())
 }
 
 /// What the hidden arguments of a measured process are.
 pub(crate) fn child(arguments: &[String]) -> Result<(), String> {
     match arguments.split_first() {
         Some((first, rest)) if first == "launch" => launch::child(rest),
+        Some((first, rest)) if first == "download" => download::child(rest),
         _ => solve::child(arguments),
     }
 }
 
-/// Runs each command in turn, and returns the median of each.
+/// Runs each command in turn, [`ROUNDS`] times, and returns the median of each.
 fn interleave(commands: &[&dyn Fn() -> Command]) -> Result<Vec<Duration>, String> {
+    interleave_rounds(commands, ROUNDS)
+}
+
+/// Runs each command in turn, and returns the median of each. A command is asked for anew each
+/// time, before its time begins, so that what asks for it can make ready what it needs.
+fn interleave_rounds(
+    commands: &[&dyn Fn() -> Command],
+    rounds: usize,
+) -> Result<Vec<Duration>, String> {
     let mut times = vec![Vec::new(); commands.len()];
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         for (command, times) in commands.iter().zip(&mut times) {
             let mut command = command();
             command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -62,15 +95,26 @@ fn median(mut times: Vec<Duration>) -> Duration {
 /// Returns how many instructions a command takes, on all its threads, as valgrind counts them;
 /// `None` where there is no valgrind. They hardly depend on what else the machine does.
 fn instructions(command: &Command) -> Option<u64> {
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(command.get_program())
-        .args(command.get_args())
-        .output()
-        .ok()?;
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
+    let output = under(valgrind, command).output().ok()?;
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     let line = text.lines().find(|line| line.contains("Collected :"))?;
     line.rsplit(' ').next()?.parse().ok()
+}
+
+/// Returns `starter`, with `command` as its last arguments, where and as that would have run.
+fn under(mut starter: Command, command: &Command) -> Command {
+    starter.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            starter.env(name, value);
+        }
+    }
+    if let Some(folder) = command.get_current_dir() {
+        starter.current_dir(folder);
+    }
+    starter
 }
 
 fn machine() -> String {
@@ -96,4 +140,8 @@ fn say(line: &str) {
 #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
 fn milliseconds(time: Duration) -> f64 {
     time.as_micros() as f64 / 1000.0
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
 }

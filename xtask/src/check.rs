@@ -44,7 +44,9 @@ pub(crate) fn check(judges: Judges) -> Result<(), String> {
 }
 
 /// Runs the benchmarks in a release build of this very program.
-pub(crate) fn bench() -> Result<(), String> {
+pub(crate) fn bench(parts: &[String]) -> Result<(), String> {
+    let program = ["build", "--release", "--quiet", "--package", "prebake-cli"];
+    step("build", &mut cargo(&program))?;
     let arguments = [
         "run",
         "--release",
@@ -54,7 +56,7 @@ pub(crate) fn bench() -> Result<(), String> {
         "--",
         "bench-run",
     ];
-    step("bench", &mut cargo(&arguments))
+    step("bench", cargo(&arguments).args(parts))
 }
 
 /// Returns the cargo that runs this, with arguments.

@@ -12,7 +12,8 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask check       format, clippy, tests, docs
 cargo xtask ci          the same, with every outside judge required
-cargo xtask bench       prebake against its peers, in one run
+cargo xtask bench       prebake against its peers, in one run; or those named of
+                        `solve`, `bake`, `download`, `launch`
 cargo xtask cross [DIR] Windows and macOS: what compiles, and what runs under wine
 cargo xtask embed       what carrying a rootfs costs whoever compiles a program
 cargo xtask quickstart  bake the example recipe and say what was done
@@ -24,8 +25,8 @@ fn main() -> ExitCode {
     let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["check"] => check::check(check::Judges::Optional),
         ["ci"] => check::check(check::Judges::Required),
-        ["bench"] => check::bench(),
-        ["bench-run"] => bench::run(),
+        ["bench", ..] => check::bench(&arguments[1..]),
+        ["bench-run", ..] => bench::run(&arguments[1..]),
         ["bench-child", ..] => bench::child(&arguments[1..]),
         ["cross", ..] => cross::run(&arguments[1..]),
         ["embed"] => embed::run(),

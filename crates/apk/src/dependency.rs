@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::digest::Sha1;
+use crate::shown::shown;
 use crate::version::{self, Dialect};
 
 mod list;
@@ -40,7 +41,7 @@ pub struct Dependency<'a> {
 
 /// Why a text is not a [`Dependency`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a dependency: {problem}")]
+#[error("`{}` is not a dependency: {problem}", shown(.text))]
 pub struct DependencyError {
     /// The whole text.
     pub text: String,

@@ -7,6 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use sha1::Digest as _;
 
+use crate::shown::shown;
+
 /// A SHA-1 digest: what apk identifies packages and files by.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Sha1([u8; 20]);
@@ -54,7 +56,7 @@ impl Sha1 {
             _ => None,
         };
         decoded.map(Self).ok_or_else(|| DigestError {
-            text: String::from_utf8_lossy(text).into_owned(),
+            text: shown(text),
             expected: "an apk checksum (`Q1` and 28 characters of base64)",
         })
     }
@@ -62,7 +64,7 @@ impl Sha1 {
     /// Reads 40 hexadecimal digits.
     pub fn from_hex(text: &[u8]) -> Result<Self, DigestError> {
         from_hex(text).map(Self).ok_or_else(|| DigestError {
-            text: String::from_utf8_lossy(text).into_owned(),
+            text: shown(text),
             expected: "a SHA-1 (40 hexadecimal digits)",
         })
     }
@@ -101,7 +103,7 @@ impl FromStr for Sha256 {
         from_hex(text.as_bytes())
             .map(Self)
             .ok_or_else(|| DigestError {
-                text: text.to_owned(),
+                text: shown(text),
                 expected: "a SHA-256 (64 hexadecimal digits)",
             })
     }

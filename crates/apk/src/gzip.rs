@@ -12,6 +12,8 @@ use std::io::{self, BufRead, Read};
 
 use flate2::{Decompress, FlushDecompress, Status};
 
+use crate::limits::{FREE_OF_RATIO, MAX_GZIP_MEMBERS, MAX_RATIO};
+
 /// Sees the compressed bytes of a [`Member`].
 pub trait Tap {
     /// Takes the next compressed bytes. An error ends the reading.
@@ -48,6 +50,20 @@ pub enum GzipError {
         /// What the inflater says.
         reason: String,
     },
+    /// It inflates to more than [`MAX_RATIO`] times its size: a bomb.
+    #[error(
+        "the gzip data inflates to more than {MAX_RATIO} times its size: {compressed} bytes became \
+         {inflated}"
+    )]
+    Ratio {
+        /// How many compressed bytes were read.
+        compressed: u64,
+        /// How many bytes they became.
+        inflated: u64,
+    },
+    /// There are more than [`MAX_GZIP_MEMBERS`] members.
+    #[error("the gzip file has more than {MAX_GZIP_MEMBERS} members")]
+    TooManyMembers,
 }
 
 impl From<GzipError> for io::Error {
@@ -70,6 +86,8 @@ pub struct Member<R, T> {
     tap: T,
     inflate: Decompress,
     compressed: u64,
+    /// The compressed and the inflated bytes of the members before it in its file.
+    before: (u64, u64),
     finished: bool,
 }
 
@@ -90,8 +108,22 @@ impl<R: BufRead, T: Tap> Member<R, T> {
             tap,
             inflate: Decompress::new_gzip(15),
             compressed: 0,
+            before: (0, 0),
             finished: false,
         }
+    }
+
+    /// Fails if what was inflated is too much for what it was inflated from.
+    fn check_ratio(&self) -> Result<(), GzipError> {
+        let compressed = self.before.0 + self.compressed;
+        let inflated = self.before.1 + self.inflate.total_out();
+        if inflated <= FREE_OF_RATIO || inflated / MAX_RATIO <= compressed {
+            return Ok(());
+        }
+        Err(GzipError::Ratio {
+            compressed,
+            inflated,
+        })
     }
 
     /// Returns how many compressed bytes were read so far.
@@ -144,6 +176,7 @@ impl<R: BufRead, T: Tap> Read for Member<R, T> {
             self.compressed += taken as u64;
             self.finished = status == Status::StreamEnd;
             if given > 0 {
+                self.check_ratio()?;
                 return Ok(given);
             }
             if taken == 0 && !self.finished {
@@ -171,6 +204,7 @@ impl<R: BufRead, T: Tap> Read for Member<R, T> {
 #[derive(Debug)]
 pub struct Reader<R> {
     member: Option<Member<R, ()>>,
+    members: u32,
 }
 
 impl<R: BufRead> Reader<R> {
@@ -178,6 +212,7 @@ impl<R: BufRead> Reader<R> {
     pub fn new(inner: R) -> Self {
         Self {
             member: Some(Member::new(inner, ())),
+            members: 1,
         }
     }
 }
@@ -195,10 +230,18 @@ impl<R: BufRead> Read for Reader<R> {
             if member.parts_mut().0.fill_buf()?.is_empty() {
                 break;
             }
-            self.member = self
-                .member
-                .take()
-                .map(|member| Member::new(member.into_parts().0, ()));
+            self.members += 1;
+            if self.members > MAX_GZIP_MEMBERS {
+                return Err(GzipError::TooManyMembers.into());
+            }
+            self.member = self.member.take().map(|member| {
+                let compressed = member.before.0 + member.compressed;
+                let inflated = member.before.1 + member.inflate.total_out();
+                Member {
+                    before: (compressed, inflated),
+                    ..Member::new(member.into_parts().0, ())
+                }
+            });
         }
         Ok(0)
     }

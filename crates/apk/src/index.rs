@@ -9,6 +9,8 @@ use std::sync::OnceLock;
 use memchr::memchr;
 
 use crate::digest::Sha1;
+use crate::limits::MAX_INDEX_PACKAGES;
+use crate::shown::shown;
 use crate::version::Dialect;
 use parsed::Parsed;
 use tables::Tables;
@@ -71,6 +73,9 @@ pub enum IndexError {
     /// It is longer than [`Index::MAX_LENGTH`].
     #[error("the index is longer than {} bytes", Index::MAX_LENGTH)]
     TooLong,
+    /// It has more packages than [`MAX_INDEX_PACKAGES`].
+    #[error("the index has more than {MAX_INDEX_PACKAGES} packages")]
+    TooManyPackages,
     /// A line is not of the form `X:value`.
     #[error("line {line} is not of the form `X:value`")]
     BadLine {
@@ -98,9 +103,9 @@ pub enum IndexError {
 }
 
 impl Index {
-    /// The longest text taken, in bytes. Alpine's largest index has 8 million; positions are kept
-    /// in 32 bits.
-    pub const MAX_LENGTH: usize = 1 << 30;
+    /// The longest text taken, in bytes. Alpine's largest index has 8 million, the database of a
+    /// full desktop some ten; positions are kept in 32 bits.
+    pub const MAX_LENGTH: usize = 64 << 20;
 
     /// Reads the text of an `APKINDEX` or of a `lib/apk/db/installed`.
     ///
@@ -224,7 +229,7 @@ impl std::fmt::Debug for Index {
 fn records(text: &str) -> Result<Vec<Record>, IndexError> {
     let bytes = text.as_bytes();
     // Alpine's stanzas have some 400 bytes each.
-    let mut records = Vec::with_capacity(bytes.len() / 400);
+    let mut records = Vec::with_capacity((bytes.len() / 400).min(MAX_INDEX_PACKAGES));
     let mut record: Option<Record> = None;
     let mut number = 0;
     let mut at = 0;
@@ -248,6 +253,9 @@ fn records(text: &str) -> Result<Vec<Record>, IndexError> {
             start: (start + 2) as u32,
             end: (start + length) as u32,
         };
+        if record.is_none() && records.len() == MAX_INDEX_PACKAGES {
+            return Err(IndexError::TooManyPackages);
+        }
         let record = record.get_or_insert_with(|| Record {
             line: number,
             stanza: Range {
@@ -305,7 +313,7 @@ impl Record {
 fn bad_value(line: u32, value: &[u8], expected: &'static str) -> IndexError {
     IndexError::BadValue {
         line,
-        value: String::from_utf8_lossy(value).into_owned(),
+        value: shown(value),
         expected,
     }
 }

@@ -72,11 +72,11 @@ pub struct InstalledError {
 pub(crate) enum InstalledProblem {
     #[error("has no `letter:` in front")]
     NoLetter,
-    #[error("has a value that is not right for `{}:`", char::from(*.0))]
+    #[error("has a value that is not right for `{}:`", .0.escape_ascii())]
     Value(u8),
-    #[error("has the unknown field `{}:`, which apk refuses too", char::from(*.0))]
+    #[error("has the unknown field `{}:`, which apk refuses too", .0.escape_ascii())]
     UnknownField(u8),
-    #[error("has `{}:` where nothing came before that it belongs to", char::from(*.0))]
+    #[error("has `{}:` where nothing came before that it belongs to", .0.escape_ascii())]
     OutOfPlace(u8),
     #[error("names a path that {0}")]
     Path(#[from] PathError),

@@ -14,6 +14,7 @@ use ring::signature::{
 
 use crate::digest::Sha256;
 use crate::limits::MAX_KEY;
+use crate::shown::shown;
 use crate::signature::SignatureAlgorithm;
 
 /// The AlgorithmIdentifier of RSA keys: the object identifier 1.2.840.113549.1.1.1
@@ -73,7 +74,7 @@ impl PublicKey {
         }
         let (label, der) = pem_rfc7468::decode_vec(pem).map_err(KeyError::Pem)?;
         if label != "PUBLIC KEY" {
-            return Err(KeyError::Label(label.to_owned()));
+            return Err(KeyError::Label(shown(label)));
         }
         Self::from_der(&der)
     }

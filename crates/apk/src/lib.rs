@@ -17,6 +17,7 @@ pub mod package;
 pub mod path;
 pub mod pkginfo;
 pub mod scripts;
+pub mod shown;
 pub mod signature;
 pub mod tar;
 pub mod triggers;

@@ -1,6 +1,10 @@
 //! Paths inside the root filesystem that is baked.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
+
+use crate::shown::steers;
+
+use crate::limits::{MAX_DEPTH, MAX_NAME};
 
 /// A path inside a root filesystem: bytes, relative to its root, `/` between the parts.
 ///
@@ -22,9 +26,19 @@ pub enum PathError {
     /// It has a `.` part that is not a leading `./`, or an empty part.
     #[error("has an empty or `.` part")]
     NotNormal,
-    /// It holds a control character; the offset is in bytes.
+    /// It holds a control character, of ASCII or of Unicode (U+0080 to U+009F, which terminals
+    /// obey too); the offset is in bytes.
     #[error("holds a control character at byte {0}")]
     Control(usize),
+    /// It climbs or begins anew behind a `\`, which Windows takes for a `/`.
+    #[error("has a `..` part or a drive behind or before a `\\`, which Windows takes for a `/`")]
+    Backslash,
+    /// One of its parts is longer than [`MAX_NAME`].
+    #[error("has a part that is longer than {MAX_NAME} bytes")]
+    PartTooLong,
+    /// It has more parts than [`MAX_DEPTH`].
+    #[error("has more than {MAX_DEPTH} parts")]
+    TooDeep,
     /// It is longer than [`GuestPath::MAX_LENGTH`].
     #[error("is longer than {} bytes", GuestPath::MAX_LENGTH)]
     TooLong,
@@ -63,14 +77,17 @@ impl GuestPath {
         if name.len() > Self::MAX_LENGTH {
             return Err(PathError::TooLong);
         }
-        if let Some(at) = name.iter().position(|byte| *byte < 0x20 || *byte == 0x7f) {
+        if let Some(at) = control(name) {
             return Err(PathError::Control(at));
         }
         if !name.is_empty() {
-            for part in name.split(|byte| *byte == b'/') {
+            for (number, part) in name.split(|byte| *byte == b'/').enumerate() {
                 match part {
                     b".." => return Err(PathError::Parent),
                     b"" | b"." => return Err(PathError::NotNormal),
+                    _ if part.len() > MAX_NAME => return Err(PathError::PartTooLong),
+                    _ if number >= MAX_DEPTH => return Err(PathError::TooDeep),
+                    _ if leaves_on_windows(part) => return Err(PathError::Backslash),
                     _ => {}
                 }
             }
@@ -121,9 +138,19 @@ impl GuestPath {
     }
 }
 
+/// As people are shown it: what is not UTF-8 becomes U+FFFD, and what would steer a terminal an
+/// escape.
 impl fmt::Display for GuestPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "/{}", String::from_utf8_lossy(&self.0))
+        f.write_str("/")?;
+        for char in String::from_utf8_lossy(&self.0).chars() {
+            if steers(char) {
+                write!(f, "{}", char.escape_default())?;
+            } else {
+                f.write_char(char)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -131,6 +158,25 @@ impl fmt::Debug for GuestPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"/{}\"", self.0.escape_ascii())
     }
+}
+
+/// Returns where the first control character is. Those of Unicode are two bytes in UTF-8.
+fn control(name: &[u8]) -> Option<usize> {
+    let ascii = |byte: &u8| *byte < 0x20 || *byte == 0x7f;
+    let unicode = |pair: &[u8]| matches!(pair, [0xc2, 0x80..=0x9f]);
+    let first = name.iter().position(ascii);
+    first.or_else(|| name.windows(2).position(unicode))
+}
+
+/// Says whether a part is a way out for whoever takes `\` for a `/`: `..\x`, `C:\x` or `\x`.
+/// Other backslashes are plain in Linux, as in systemd's `dev-disk\x2d1.swap`.
+fn leaves_on_windows(part: &[u8]) -> bool {
+    let mut parts = part.split(|byte| *byte == b'\\');
+    let Some(first) = parts.next().filter(|first| first.len() < part.len()) else {
+        return false;
+    };
+    let drive = matches!(first, [letter, b':', ..] if letter.is_ascii_alphabetic());
+    first.is_empty() || drive || first == b".." || parts.any(|part| part == b"..")
 }
 
 #[cfg(test)]
@@ -167,6 +213,12 @@ mod tests {
             ("a/./b", PathError::NotNormal),
             ("a\nb", PathError::Control(1)),
             ("a\0b", PathError::Control(1)),
+            ("a\u{7f}b", PathError::Control(1)),
+            ("a\u{9b}2Jb", PathError::Control(1)),
+            ("a/..\\b", PathError::Backslash),
+            ("a\\..\\..\\b", PathError::Backslash),
+            ("C:\\b", PathError::Backslash),
+            ("a/\\b", PathError::Backslash),
         ] {
             assert_eq!(
                 GuestPath::from_archive(name.as_bytes()),
@@ -174,6 +226,23 @@ mod tests {
                 "{name:?}"
             );
         }
+    }
+
+    #[test]
+    fn lengths_and_depths_end_where_the_bounds_say() {
+        let long = |length| "n".repeat(length);
+        let deep = |depth| vec!["d"; depth].join("/");
+        let path = |name: &str| GuestPath::from_relative(name.as_bytes());
+        path(&long(MAX_NAME)).unwrap();
+        assert_eq!(path(&long(MAX_NAME + 1)), Err(PathError::PartTooLong));
+        path(&deep(MAX_DEPTH)).unwrap();
+        assert_eq!(path(&deep(MAX_DEPTH + 1)), Err(PathError::TooDeep));
+        let whole = format!("{}n", format!("{}/", long(127)).repeat(32));
+        assert_eq!(whole.len(), GuestPath::MAX_LENGTH + 2);
+        path(&whole[2..]).unwrap();
+        assert_eq!(path(&whole[1..]), Err(PathError::TooLong));
+        path("dev-disk\\x2d1.swap").unwrap();
+        path("Foo::Bar.3pm").unwrap();
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::digest::Sha1;
 use crate::package::ScriptKind;
+use crate::shown::shown;
 
 /// The scripts of one package.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,9 +63,7 @@ pub fn parse(archive: &[u8]) -> Result<Vec<PackageScripts>, ScriptsError> {
             if name.len() >= NAME_LENGTH {
                 continue;
             }
-            return Err(ScriptsError::Name(
-                String::from_utf8_lossy(name).into_owned(),
-            ));
+            return Err(ScriptsError::Name(shown(name)));
         };
         let script = (kind, Arc::from(content));
         match packages.iter_mut().find(|p| p.identity == identity) {

@@ -15,6 +15,7 @@ pub use self::index::{
 pub use self::member::MemberError;
 pub(crate) use self::member::SmallMember;
 use crate::key::{Keyring, PublicKey};
+use crate::shown::shown;
 
 /// What a signature's file name begins with.
 const PREFIX: &[u8] = b".SIGN.";
@@ -69,19 +70,28 @@ pub enum SignatureError {
     #[error("it is not signed")]
     Unsigned,
     /// None of the signatures' keys is known.
-    #[error("it is signed by a key that is not trusted: {}", .wanted.join(", "))]
+    #[error("it is signed by a key that is not trusted: {}", listed(.wanted))]
     UnknownKey {
         /// The file names of the keys that signed it.
         wanted: Vec<String>,
     },
     /// The signature does not belong to these bytes and this key.
-    #[error("its {} signature by `{key_name}` does not hold", .algorithm.name())]
+    #[error("its {} signature by `{}` does not hold", .algorithm.name(), shown(.key_name))]
     Bad {
         /// The file name of the key.
         key_name: String,
         /// How the signature claims to be made.
         algorithm: SignatureAlgorithm,
     },
+}
+
+/// How many names of keys a message has.
+const LISTED: usize = 8;
+
+fn listed(names: &[String]) -> String {
+    let shown: Vec<_> = names.iter().take(LISTED).map(shown).collect();
+    let more = if names.len() > LISTED { ", …" } else { "" };
+    shown.join(", ") + more
 }
 
 /// Checks `message` against the first of the signatures whose key is known.

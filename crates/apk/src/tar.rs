@@ -4,11 +4,11 @@
 //! (magic `ustar` and two spaces). The reader takes just what such archives need and refuses all
 //! that two programs could read differently: sparse files, sizes on what is no file, sizes that
 //! contradict each other, the same record twice with different values, a long name given twice,
-//! and anything after the end of the archive. Published attacks on tar readers live in exactly
+//! numbers with anything around them, and anything after the end of the archive. Published attacks on tar readers live in exactly
 //! those places.
 //!
 //! The format is that of POSIX.1-2017's `pax`, and GNU tar's manual for its dialect. The tests
-//! are judged by GNU tar and by Python's `tarfile`.
+//! are judged by GNU tar, libarchive's and Python's `tarfile`, on good archives and on damaged ones.
 
 mod error;
 mod header;
@@ -18,8 +18,8 @@ mod records;
 
 use std::io::{self, Read};
 
-use crate::entry::Entry;
-use crate::limits::{MAX_TAR_ENTRIES, MAX_TAR_METADATA};
+use crate::entry::{Entry, EntryKind};
+use crate::limits::{MAX_CONTENTS, MAX_TAR_ENTRIES, MAX_TAR_HELD, MAX_TAR_METADATA};
 
 pub use self::error::{TarError, TarErrorKind};
 use self::header::{Header, Kind};
@@ -57,6 +57,10 @@ pub struct Reader<R> {
     /// Zeros between that content and the next header.
     padding_left: u64,
     entries: u64,
+    /// What the entries so far made their receiver hold, in bytes.
+    held: u64,
+    /// How long the contents so far are, in bytes.
+    contents: u64,
     name: Vec<u8>,
     finished: bool,
 }
@@ -72,6 +76,8 @@ impl<R: Read> Reader<R> {
             content_left: 0,
             padding_left: 0,
             entries: 0,
+            held: 0,
+            contents: 0,
             name: Vec::new(),
             finished: false,
         }
@@ -111,14 +117,16 @@ impl<R: Read> Reader<R> {
             if self.entries > MAX_TAR_ENTRIES {
                 return Err(fail(TarErrorKind::TooManyEntries));
             }
-            let header = Header::parse(&block).map_err(fail)?;
+            let header =
+                Header::parse(&block).map_err(|kind| fail(kind).of(header::name(&block)))?;
             match header.kind {
                 Kind::LongName => {
                     let text = self.metadata(at, header.size)?;
                     if pending.records.is_some() {
                         return Err(fail(TarErrorKind::MixedDialects));
                     }
-                    if pending.long_name.replace(long_text(text)).is_some() {
+                    let text = long_text(text).ok_or(TarErrorKind::LongText("long name"));
+                    if pending.long_name.replace(text.map_err(fail)?).is_some() {
                         return Err(fail(TarErrorKind::Twice("long name")));
                     }
                 }
@@ -127,7 +135,8 @@ impl<R: Read> Reader<R> {
                     if pending.records.is_some() {
                         return Err(fail(TarErrorKind::MixedDialects));
                     }
-                    if pending.long_link.replace(long_text(text)).is_some() {
+                    let text = long_text(text).ok_or(TarErrorKind::LongText("long link"));
+                    if pending.long_link.replace(text.map_err(fail)?).is_some() {
                         return Err(fail(TarErrorKind::Twice("long link")));
                     }
                 }
@@ -178,9 +187,17 @@ impl<R: Read> Reader<R> {
 
     /// Puts an entry together and makes its content the current one.
     fn entry(&mut self, at: u64, header: Header, pending: Pending) -> Result<Entry, TarError> {
-        let (entry, name) = pending
-            .describe(header, self.position)
-            .map_err(|kind| TarError::new(at, kind))?;
+        let (entry, name) = pending.describe(header, self.position);
+        let fail = |kind| TarError::new(at, kind).of(&name);
+        let entry = entry.map_err(fail)?;
+        self.held += held(&entry, &name);
+        if self.held > MAX_TAR_HELD {
+            return Err(fail(TarErrorKind::TooMuchHeld));
+        }
+        self.contents += entry.size;
+        if self.contents > MAX_CONTENTS {
+            return Err(fail(TarErrorKind::ContentsTooLarge));
+        }
         self.content_left = entry.size;
         self.padding_left = entry.size.next_multiple_of(BLOCK as u64) - entry.size;
         self.name = name;
@@ -232,7 +249,7 @@ impl<R: Read> Reader<R> {
         let mut buffer = vec![0; left.min(SKIP_BUFFER as u64) as usize];
         while left > 0 {
             let want = left.min(buffer.len() as u64) as usize;
-            let fail = |kind| TarError::new(self.position, kind);
+            let fail = |kind| TarError::new(self.position, kind).of(&self.name);
             match self.inner.read(buffer.get_mut(..want).unwrap_or_default()) {
                 Ok(0) => return Err(fail(TarErrorKind::Truncated)),
                 Ok(count) => {
@@ -283,7 +300,7 @@ impl<R: Read> Read for Reader<R> {
         if count == 0 {
             return Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
-                TarError::new(self.position, TarErrorKind::Truncated),
+                TarError::new(self.position, TarErrorKind::Truncated).of(&self.name),
             ));
         }
         self.content_left -= count as u64;
@@ -292,10 +309,26 @@ impl<R: Read> Read for Reader<R> {
     }
 }
 
-/// Cuts a GNU long name at its NUL, which tar writes behind it.
-fn long_text(mut text: Vec<u8>) -> Vec<u8> {
-    if let Some(end) = memchr::memchr(0, &text) {
-        text.truncate(end);
+/// Cuts a GNU long name at its NUL, which every tar writes behind it. What is empty, has no NUL or
+/// goes on behind it is none: programs differ about how long it is.
+fn long_text(mut text: Vec<u8>) -> Option<Vec<u8>> {
+    let end = memchr::memchr(0, &text)?;
+    let rest = text.get(end..)?;
+    if end == 0 || rest.iter().any(|byte| *byte != 0) {
+        return None;
     }
-    text
+    text.truncate(end);
+    Some(text)
+}
+
+/// Returns how many bytes an entry takes of whoever keeps it, beside what all entries take.
+fn held(entry: &Entry, name: &[u8]) -> u64 {
+    let link = match &entry.kind {
+        EntryKind::Symlink(target) => target.len(),
+        EntryKind::Hardlink(target) => target.as_bytes().len(),
+        _ => 0,
+    };
+    let xattrs = entry.xattrs.iter();
+    let xattrs = xattrs.map(|(name, value)| name.len() + value.len());
+    (name.len() + link + xattrs.sum::<usize>()) as u64
 }

@@ -34,6 +34,12 @@ impl Block {
         self.0[at..at + bytes.len()].copy_from_slice(bytes);
     }
 
+    /// The block with that field.
+    fn having(mut self, at: usize, bytes: &[u8]) -> Vec<u8> {
+        self.set(at, bytes);
+        self.with(b"")
+    }
+
     fn link(mut self, target: &str) -> Self {
         self.set(157, target.as_bytes());
         self
@@ -161,17 +167,90 @@ fn archives_that_two_readers_could_read_differently() {
         block.set(124, &[0xff; 12]);
         block.with(b"")
     };
+    // As the oldest programs summed: each byte with a sign.
+    let signed_sum = {
+        let mut bytes = Block::new(b'0', "\u{e9}", 0).with(b"");
+        bytes[148..156].fill(b' ');
+        let sum: i64 = bytes[..512].iter().map(|byte| i64::from(*byte as i8)).sum();
+        bytes[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        bytes
+    };
+    let sized = |size: &[u8; 12]| Block::new(b'0', "a", 0).having(124, size);
+    let gnu = |kind| {
+        let mut block = Block::new(kind, "a", 0);
+        block.set(257, b"ustar  \0");
+        block
+    };
     let huge_meta = Block::new(b'x', "meta", 1 << 30).with(b"");
     let cases: &[(&str, Vec<u8>)] = &[
         ("there is no ustar header", no_magic),
         ("checksum is wrong", wrong_sum),
         ("size is not a number", huge),
+        ("checksum is wrong", signed_sum),
+        ("size is not a number", sized(b"-0000000006\0")),
+        ("size is not a number", sized(b"+0000000006\0")),
+        ("size is not a number", sized(b"0x000000006\0")),
+        ("size is not a number", sized(b"0000000_006\0")),
+        ("size is not a number", sized(b"00000000008\0")),
+        ("size is not a number", sized(b"\t0000000006\0")),
+        ("size is not a number", sized(b"6\x00garbage\0\0\0")),
+        ("size is not a number", sized(b"            ")),
+        (
+            "size is not a number",
+            sized(b"\x81\0\0\0\0\0\0\0\0\0\0\x06"),
+        ),
+        (
+            "size is not a number",
+            sized(b"\xc0\0\0\0\0\0\0\0\0\0\0\x06"),
+        ),
+        (
+            "bytes, more than 8589934592 (entry `a`",
+            sized(b"\x80\0\0\0\0\0\0\x02\x80\0\0\0"),
+        ),
+        (
+            "uid is not a number",
+            Block::new(b'0', "a", 0).having(108, b"garbage\0"),
+        ),
+        (
+            "device number is not a number",
+            Block::new(b'0', "a", 0).having(329, b"garbage\0"),
+        ),
+        (
+            "in the place of a POSIX header's prefix (entry `a`",
+            gnu(b'0').having(345, b"evil"),
+        ),
+        (
+            "is empty or does not end with its NUL",
+            [meta(b'L', b"b"), file("a", b"")].concat(),
+        ),
+        (
+            "is empty or does not end with its NUL",
+            [meta(b'L', b"b\0c\0"), file("a", b"")].concat(),
+        ),
+        (
+            "is empty or does not end with its NUL",
+            [meta(b'K', b"\0"), file("a", b"")].concat(),
+        ),
+        ("has no name", file("", b"")),
+        ("has no name", Block::new(b'5', "", 0).with(b"")),
+        (
+            "is malformed",
+            [meta(b'x', b"9 path=a\n8 path=b\n"), file("a", b"")].concat(),
+        ),
+        (
+            "is malformed",
+            [meta(b'x', b"99 path=a\n"), file("a", b"")].concat(),
+        ),
         ("has 1073741824 bytes, more than", huge_meta),
         ("type `Z`", Block::new(b'Z', "a", 0).with(b"")),
         ("sparse files", Block::new(b'S', "a", 0).with(b"")),
         (
             "sparse files",
             [pax(&["GNU.sparse.realsize=9"]), file("a", b"")].concat(),
+        ),
+        (
+            "sparse files",
+            [pax(&["SUN.holesdata= 0 6"]), file("a", b"")].concat(),
         ),
         (
             "the header says 1 bytes and its pax record 600",
@@ -230,6 +309,25 @@ fn archives_that_two_readers_could_read_differently() {
         ("truncated", file("a", b"x")[..512].to_vec()),
         ("named like a directory", file("a/", b"")),
         ("named like a directory", file("./", b"")),
+        (
+            "named like a directory",
+            Block::new(b'2', "a/", 0).link("b").with(b""),
+        ),
+        (
+            "named like a directory",
+            Block::new(b'3', "a/", 0).with(b""),
+        ),
+        ("a drive behind or before a `\\`", file("a/..\\..\\b", b"")),
+        ("a drive behind or before a `\\`", file("C:\\b", b"")),
+        ("more than 128 parts", {
+            let name = "d/".repeat(128) + "f";
+            [meta(b'L', format!("{name}\0").as_bytes()), file("a", b"")].concat()
+        }),
+        ("longer than 255 bytes", {
+            let name = "n".repeat(256);
+            [pax(&[&format!("path={name}")]), file("a", b"")].concat()
+        }),
+        ("control character", file("a\u{9b}b", b"")),
         ("is absolute", file("/a", b"")),
         ("`..` part", file("a/../../b", b"")),
         ("`..` part", Block::new(b'1', "a", 0).link("../b").with(b"")),
@@ -395,6 +493,73 @@ fn packages_that_are_not_what_they_say() {
     }
     for length in 0..bytes.len() {
         read_package(&bytes[..length], false).unwrap_err();
+    }
+}
+
+/// Says whether Python takes a file for one whole gzip member with that content.
+const GZIP_JUDGE: &str = "import sys, zlib\n\
+    d = zlib.decompressobj(31)\n\
+    t = d.decompress(open(sys.argv[1], 'rb').read())\n\
+    print(t == b'content' and d.eof and not d.unused_data)";
+
+/// Flags of a gzip header, and whether every reader takes them: `tar -z` writes a name there.
+#[test]
+fn gzip_headers_say_nothing_that_counts() {
+    let plain = gzip(b"content");
+    let with = |flags: u8, more: &[u8]| {
+        let mut file = plain.clone();
+        file[3] = flags;
+        file.splice(10..10, more.iter().copied());
+        file
+    };
+    let inflated = |file: &[u8]| {
+        let mut content = Vec::new();
+        let mut reader = prebake_apk::gzip::Reader::new(file);
+        reader.read_to_end(&mut content).map(|_| content)
+    };
+    let mut all = vec![
+        (true, plain.clone()),
+        (true, with(1, b"")),
+        (true, with(4, b"\x03\0abc")),
+        (true, with(8, b"base.tar\0")),
+        (true, with(16, b"a comment\0")),
+        (true, with(28, b"\x01\0xbase.tar\0comment\0")),
+        // The CRC of a header is checked where there is one.
+        (false, with(2, b"\0\0")),
+        (false, with(4, b"\xff\xff")),
+        // A method that is not deflate, and garbage before and behind.
+        (false, [&plain[..2], b"\x07", &plain[3..]].concat()),
+        (false, [b"\0", &plain[..]].concat()),
+        (false, [&plain[..], b"garbage"].concat()),
+        (false, [&plain[..], b"\x1f\x8b"].concat()),
+    ];
+    // Reserved bits are of a gzip to come.
+    all.extend([0x20, 0x40, 0x80].map(|flag| (false, with(flag, b""))));
+    // A CRC and a length that are wrong.
+    for at in [plain.len() - 8, plain.len() - 4] {
+        let mut wrong = plain.clone();
+        wrong[at] ^= 1;
+        all.push((false, wrong));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for (good, file) in &all {
+        assert_eq!(
+            inflated(file).ok().as_deref() == Some(b"content"),
+            *good,
+            "{file:x?}"
+        );
+    }
+    let Some(python) = prebake_testkit::judge::python("gzip_headers_say_nothing_that_counts")
+    else {
+        return;
+    };
+    for (number, (good, file)) in all.iter().enumerate() {
+        let path = folder.path().join(number.to_string());
+        fs_err::write(&path, file).unwrap();
+        let said = python
+            .run(["-c", GZIP_JUDGE, path.to_str().unwrap()])
+            .stdout;
+        assert_eq!(said.trim() == "True", *good, "{file:x?}");
     }
 }
 

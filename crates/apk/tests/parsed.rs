@@ -28,6 +28,7 @@ fn small() -> (Index, Origin) {
         key_name: "one.rsa.pub".to_owned(),
         signers: vec!["other.rsa.pub".to_owned(), "one.rsa.pub".to_owned()],
         description: b"v3.99".to_vec(),
+        made: Some(1_718_724_996),
     };
     (Index::parse(TEXT.into()).unwrap(), origin)
 }

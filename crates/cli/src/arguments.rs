@@ -4,9 +4,11 @@ use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
+use prebake::audit::{Allowance, Kind};
 
 use crate::{environment, exit_code};
 
@@ -56,6 +58,8 @@ pub(crate) enum Command {
     Lock(LockArguments),
     /// Bake what the lock names and write the outputs
     Build(BuildArguments),
+    /// Put everything that the lock names into a folder, as a mirror that prebake and apk can use
+    Vendor(VendorArguments),
     /// Add packages to the recipe, or change what it says of them, and lock
     Add(EditArguments),
     /// Take packages out of the recipe, and lock
@@ -70,6 +74,8 @@ pub(crate) enum Command {
     Inspect(InspectArguments),
     /// Hold a rootfs against its own apk database and the lock
     Verify(VerifyArguments),
+    /// List what a reviewer wants to see in a rootfs, and refuse what must not be there
+    Audit(AuditArguments),
     /// Run a command in a fresh instance of a rootfs, and remove it
     Run(RunArguments),
     /// List the instances on this host
@@ -103,9 +109,12 @@ pub(crate) struct RecipeOption {
 /// What of the host a command may use.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct HostArguments {
-    /// Fetch nothing: use the cache alone
+    /// Fetch nothing: use the cache and vendored folders alone
     #[arg(long)]
     pub(crate) offline: bool,
+    /// Look for files in this folder first, which `prebake vendor` filled; may be given again
+    #[arg(long, value_name = "DIR")]
+    pub(crate) vendor: Vec<PathBuf>,
     /// Keep downloads in this folder
     #[arg(long, value_name = "DIR")]
     pub(crate) cache: Option<PathBuf>,
@@ -185,6 +194,9 @@ pub(crate) struct LockArguments {
     /// Move on to what the mirrors have now: everything, or only these packages
     #[arg(long, num_args = 0.., value_name = "PKG")]
     pub(crate) upgrade: Option<Vec<String>>,
+    /// Take an index that is older than the lock's, which a replayed one or a lagging mirror is
+    #[arg(long, conflicts_with = "check")]
+    pub(crate) allow_older_index: bool,
     /// Only say whether the lock is the recipe's; exit with 6 where it is not
     #[arg(long, conflicts_with = "upgrade")]
     pub(crate) check: bool,
@@ -201,6 +213,19 @@ pub(crate) struct BuildArguments {
     /// Bake only for these architectures of the recipe
     #[arg(long, value_delimiter = ',')]
     pub(crate) arch: Vec<String>,
+}
+
+/// Put everything that the lock names into a folder, as a mirror that prebake and apk can use
+#[derive(Debug, Args)]
+pub(crate) struct VendorArguments {
+    /// The folder [default: what the recipe's `vendor` names]
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: Option<PathBuf>,
+    /// Remove what an earlier `vendor` put there and no lock names any longer
+    #[arg(long)]
+    pub(crate) prune: bool,
+    #[command(flatten)]
+    pub(crate) recipe: RecipeOption,
 }
 
 /// Show what is in an .apk, an APKINDEX.tar.gz or a rootfs
@@ -224,6 +249,40 @@ pub(crate) struct VerifyArguments {
     #[arg(long, value_name = "LOCK")]
     pub(crate) lock: Option<PathBuf>,
 }
+
+/// List what a reviewer wants to see in a rootfs, and refuse what must not be there
+#[derive(Debug, Args)]
+#[command(after_help = KINDS_HELP.as_str())]
+pub(crate) struct AuditArguments {
+    /// The recipe, the folder it is in, or a rootfs as `build` wrote it
+    #[arg(default_value = "prebake.toml", value_name = "RECIPE|ROOTFS")]
+    pub(crate) source: PathBuf,
+    /// Exit with 9 where anything of these kinds is found; the recipe's `[audit] deny` counts too
+    #[arg(long, value_delimiter = ',', value_name = "KIND")]
+    pub(crate) deny: Vec<Kind>,
+    /// Let this very thing be, as it is listed: `setuid:/bin/bbsuid`; may be given again
+    #[arg(long, value_name = "KIND:SUBJECT")]
+    pub(crate) allow: Vec<Allowance>,
+    /// Say what is new and what is gone since this older lock or rootfs
+    #[arg(long, value_name = "LOCK|ROOTFS")]
+    pub(crate) against: Option<PathBuf>,
+    /// The lock that a ROOTFS was baked from [default: prebake.lock, where there is one]
+    #[arg(long, value_name = "LOCK")]
+    pub(crate) lock: Option<PathBuf>,
+    /// Only for these architectures of the recipe
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) arch: Vec<String>,
+    #[command(flatten)]
+    pub(crate) host: HostArguments,
+}
+
+/// The kinds of findings and what they are.
+static KINDS_HELP: LazyLock<String> = LazyLock::new(|| {
+    let width = Kind::ALL.iter().map(|kind| kind.name().len()).max();
+    let width = width.unwrap_or_default();
+    let lines = Kind::ALL.map(|kind| format!("\n  {:width$}  {}", kind.name(), kind.explanation()));
+    format!("Kinds:{}", lines.concat())
+});
 
 /// Run a command in a fresh instance of a rootfs, and remove it
 #[derive(Debug, Args)]

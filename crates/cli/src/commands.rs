@@ -1,5 +1,6 @@
 //! The commands, a file each.
 
+pub(crate) mod audit;
 pub(crate) mod build;
 pub(crate) mod doctor;
 pub(crate) mod edit;
@@ -10,4 +11,5 @@ pub(crate) mod instances;
 pub(crate) mod lock;
 pub(crate) mod outdated;
 pub(crate) mod run;
+pub(crate) mod vendor;
 pub(crate) mod verify;

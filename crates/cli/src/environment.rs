@@ -12,6 +12,7 @@ Environment:
   PREBAKE_INSTANCES  the folder of instances (default: the platform's own place for data)
   PREBAKE_OFFLINE  set to 1: fetch nothing, as `--offline` does
   PREBAKE_SEAL     the file of your key for what the cache keeps (default: among your data)
+  PREBAKE_VENDOR   vendored folders that are looked into first, as `--vendor` names them
   PREBAKE_THREADS  how many threads compress; changes no output
   HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and NO_COLOR as elsewhere";
 

@@ -22,6 +22,8 @@ pub(crate) const NOT_CURRENT: u8 = 6;
 pub(crate) const WRITE: u8 = 7;
 /// A package's script cannot be run here, or does what it must not.
 pub(crate) const SCRIPT: u8 = 8;
+/// `audit` found what must not be there.
+pub(crate) const DENIED: u8 = 9;
 /// This host cannot run an instance, or one failed: what `run` exits with where no other code
 /// says more, so that it is not mistaken for the command's.
 pub(crate) const LAUNCH: u8 = 125;
@@ -44,6 +46,7 @@ Exit codes:
   6    the lock is not current (`lock --check`, `build --locked`)
   7    an output, the lock or the cache could not be written
   8    a package's script cannot be run here, or does what it must not
+  9    `audit` found what must not be in the rootfs
   125  an instance cannot be had or was lost (`run`, `ps`, `rm`, `doctor`)
   126  the command of `run` cannot be run
   127  the command of `run` is not there

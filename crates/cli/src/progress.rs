@@ -1,11 +1,13 @@
-//! Progress on a terminal: one line of what is going on, one bar of bytes.
+//! Progress on a terminal: a line of what is going on with a bar of bytes, and one for each
+//! architecture while several are worked on side by side.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use prebake::arch::Arch;
 use prebake::{Origin, Progress, Reporter, Stage};
 
 use crate::arguments::Global;
@@ -14,6 +16,8 @@ use crate::output;
 /// Draws bars on standard error, or nothing where nobody would see them.
 #[derive(Debug)]
 pub(crate) struct Bars {
+    /// The lines of all.
+    all: MultiProgress,
     bar: ProgressBar,
     quiet: bool,
     fetch: Mutex<Fetch>,
@@ -45,14 +49,25 @@ impl Bars {
         } else {
             ProgressDrawTarget::hidden()
         };
+        Self::on(MultiProgress::with_draw_target(target), global.quiet)
+    }
+
+    /// Adds a line to those of a terminal.
+    fn on(all: MultiProgress, quiet: bool) -> Self {
         let bars = Self {
-            bar: ProgressBar::with_draw_target(None, target),
-            quiet: global.quiet,
+            bar: all.add(ProgressBar::no_length()),
+            all,
+            quiet,
             fetch: Mutex::default(),
         };
         // What is drawn before the first stage is known is a line, and not the default bar.
         bars.style(NO_BYTES);
         bars
+    }
+
+    /// Adds a line below, for what goes on beside this.
+    fn another(&self) -> Self {
+        Self::on(self.all.clone(), self.quiet)
     }
 
     /// Shows how far an import is.
@@ -134,6 +149,10 @@ impl Progress for Bars {
 }
 
 impl Reporter for Bars {
+    fn beside(&self, _arch: Arch) -> Arc<dyn Reporter> {
+        Arc::new(self.another())
+    }
+
     fn stage(&self, stage: &Stage) {
         self.bar.reset();
         self.bar.unset_length();
@@ -153,5 +172,28 @@ impl Reporter for Bars {
 
     fn done(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_on_side_by_side_is_counted_apart() {
+        let hidden = ProgressDrawTarget::hidden();
+        let whole = Bars::on(MultiProgress::with_draw_target(hidden), true);
+        let (one, other) = (whole.another(), whole.another());
+        one.begin(2, Some(50));
+        one.position(0, 20, Some(20));
+        // Its items have the same numbers.
+        other.begin(1, Some(7));
+        other.position(0, 3, Some(7));
+        one.position(1, 10, Some(30));
+        let shown = |bars: &Bars| (bars.bar.position(), bars.bar.length());
+        assert_eq!(shown(&one), (30, Some(50)));
+        assert_eq!(shown(&other), (3, Some(7)));
+        other.done();
+        assert_eq!(shown(&one), (30, Some(50)));
     }
 }

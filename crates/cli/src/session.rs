@@ -72,14 +72,15 @@ pub(crate) fn open_with(
         std::thread::available_parallelism()
             .map_or(NonZeroUsize::MIN, |found| found.min(most_threads()))
     });
-    Context::open(HostOptions {
+    let context = Context::open(HostOptions {
         cache: arguments.cache.clone(),
         offline: arguments.offline || environment::is_on(environment::OFFLINE),
         threads,
         reporter: Arc::new(Bars::new(global)),
         cancel,
         environment: &|name| std::env::var_os(name),
-    })
+    })?;
+    Ok(context.vendored(arguments.vendor.iter().cloned()))
 }
 
 fn most_threads() -> NonZeroUsize {

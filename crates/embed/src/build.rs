@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use prebake::lock::Lock;
 use prebake::recipe::Recipe;
+use prebake::vendor::MANIFEST;
 use prebake::{Cancel, Context, ErrorKind, HostOptions, LockState, Upgrade};
 use prebake_apk::digest::Sha256;
 
@@ -100,8 +101,9 @@ impl Bake {
         self
     }
 
-    /// Looks for inputs in this folder first, relative to the package. It is laid out as a cache
-    /// is: `prebake build --locked --cache FOLDER` fills one. It is only read.
+    /// Looks for inputs in this folder first, relative to the package, which `prebake vendor FOLDER`
+    /// filled. It is only read, and one that nobody has filled yet is none. The one that the recipe's
+    /// `vendor` names need not be named here.
     #[must_use]
     pub fn vendor(mut self, folder: impl Into<PathBuf>) -> Self {
         self.vendored.push(folder.into());
@@ -216,6 +218,8 @@ impl Bake {
         let folder = CacheFolder::find(named.as_deref(), &environment, &cargo.out);
         let vendored = self.vendored.iter();
         let vendored = vendored.map(|folder| cargo.package.join(folder));
+        // A build script names its folder before anybody can have filled it.
+        let vendored = vendored.filter(|folder| folder.join(MANIFEST).exists());
         let context = Context::open(HostOptions {
             cache: Some(folder.root),
             offline,
@@ -224,7 +228,7 @@ impl Bake {
             cancel: Cancel::default(),
             environment: &environment,
         })?;
-        Ok(context.vendored(vendored.chain(folder.read_only)))
+        Ok(context.vendored(vendored).reading(folder.read_only))
     }
 }
 

@@ -96,7 +96,11 @@ fn fetch_current(job: &Job<'_>) -> Result<Fetched, Stopped> {
     }
     let key = Key::of_url(primary);
     let _lock = job.lock(&key)?;
-    let known = known(job, primary)?;
+    let known = if job.wanted.fresh {
+        None
+    } else {
+        known(job, primary)?
+    };
     let (fetched, validators) = Download::new(job, &key, &urls)?.run(known)?;
     if let (Some(validators), Some(from)) = (validators, &fetched.url) {
         job.cache.set_record(&Record {

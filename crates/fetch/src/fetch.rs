@@ -23,6 +23,10 @@ pub struct Wanted {
     pub sha256: Option<Sha256>,
     /// The most bytes to take.
     pub limit: u64,
+    /// Whether a file with no known hash is downloaded even where the cache remembers what its URL
+    /// held and the server would say that it still does: for a file that nothing else vouches for,
+    /// which somebody who can write to the cache could exchange.
+    pub fresh: bool,
 }
 
 impl Wanted {
@@ -37,6 +41,7 @@ impl Wanted {
             size: None,
             sha256: None,
             limit: Self::DEFAULT_LIMIT,
+            fresh: false,
         }
     }
 }

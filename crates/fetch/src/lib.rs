@@ -42,6 +42,8 @@ mod cancel;
 mod download;
 mod error;
 mod fetch;
+#[doc(hidden)]
+pub mod fuzzing;
 mod options;
 mod progress;
 mod range;

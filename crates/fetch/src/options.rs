@@ -7,7 +7,9 @@ use std::time::Duration;
 /// [`Wanted::limit`](crate::Wanted::limit).
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How many files are fetched at once. One CDN is saturated by eight.
+    /// How many files are fetched at once. Most packages are small, so that what a recipe of many
+    /// waits for is the way to the mirror and back, and not its bandwidth (`cargo xtask bench
+    /// download`).
     pub parallel: usize,
     /// Never use the network: only the cache, and `file://` URLs.
     pub offline: bool,
@@ -36,7 +38,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            parallel: 8,
+            parallel: 32,
             offline: false,
             tries: 4,
             backoff: Duration::from_millis(500),

@@ -18,6 +18,8 @@ mod command;
 mod driver;
 mod finding;
 mod folder;
+#[doc(hidden)]
+pub mod fuzzing;
 mod host;
 mod instance;
 mod launch_error;

@@ -27,7 +27,7 @@ mod program;
 mod running;
 mod share;
 mod store;
-mod text;
+pub(crate) mod text;
 mod trouble;
 
 use std::ffi::OsStr;

@@ -24,11 +24,11 @@ use crate::error::Error;
 use crate::finished;
 use crate::keys;
 use crate::lock::{LockedBase, LockedPackage, Step};
-use crate::recipe::{self, Output, Recipe};
+use crate::recipe::{Output, Recipe};
 use crate::reporter::Stage;
 use crate::scan::{self, Scanned};
 use crate::scripts::{self, Effect, Run, Scripts};
-use crate::world;
+use crate::{unusual, world};
 
 /// How much of a file's content is hashed at once.
 const HASH_BUFFER: usize = 64 << 10;
@@ -46,8 +46,7 @@ pub(crate) struct Bake<'c> {
     authority: &'static str,
     /// What is done when apk would run a script.
     scripts: Scripts<'c>,
-    /// Which scripts the recipe does without.
-    policy: &'c recipe::Scripts,
+    recipe: &'c Recipe,
     /// The scripts that apk would have run: whose, and which.
     due: Vec<(Vec<u8>, ScriptKind)>,
 }
@@ -79,7 +78,7 @@ impl<'c> Bake<'c> {
             context,
             authority,
             scripts,
-            policy: &recipe.scripts,
+            recipe,
             due: Vec::new(),
         };
         let mut base = if let Some((locked, blob)) = start {
@@ -116,6 +115,7 @@ impl<'c> Bake<'c> {
         let arch = self.arch;
         for (entry, file) in scan::base(locked, blob, self.context)?.0 {
             self.epoch = self.epoch.max(entry.mtime);
+            unusual::check_name(self.recipe, "base", &locked.url, &entry)?;
             self.merge
                 .base_entry(entry, file)
                 .map_err(|source| Error::Merge { arch, source })?;
@@ -207,17 +207,19 @@ impl<'c> Bake<'c> {
         while let Some(call) = self.merge.script().cloned() {
             self.context.alive()?;
             self.due.push((call.name.clone(), call.kind));
-            if self.policy.skips(&call.name, call.kind) {
+            if self.recipe.scripts.skips(&call.name, call.kind) {
                 let skipped = self.merge.skip_script();
                 self.merged(skipped)?;
                 continue;
             }
             let tree = self.merge.tree();
-            let reporter = &self.context.reporter;
+            let (arch, reporter) = (self.arch, &self.context.reporter);
             let tell = || {
-                let package = call.package.clone();
-                let script = call.kind;
-                reporter.stage(&Stage::Running { package, script });
+                reporter.stage(&Stage::Running {
+                    arch,
+                    package: call.package.clone(),
+                    script: call.kind,
+                });
             };
             let effect = self
                 .scripts
@@ -225,7 +227,7 @@ impl<'c> Bake<'c> {
                 .map_err(|source| match self.context.alive() {
                     Err(interrupted) => interrupted,
                     Ok(()) => Error::Script {
-                        arch: self.arch,
+                        arch,
                         package: call.package.clone(),
                         script: call.kind,
                         source,
@@ -303,6 +305,9 @@ impl<'c> Bake<'c> {
         self.take_scripts()?;
         for (entry, mut file) in listing?.0 {
             self.context.alive()?;
+            let label = || format!("{}-{}", locked.name, locked.version);
+            unusual::check_name(self.recipe, &locked.name, &label(), &entry)?;
+            unusual::check_device(self.recipe, &locked.name, &label(), &entry)?;
             if let Some(FileContent {
                 content: Content::Source { source, .. },
                 ..
@@ -326,10 +331,12 @@ impl<'c> Bake<'c> {
         self.merge.set_epoch(self.epoch);
         customise(&mut self.merge, recipe, self.epoch)?;
         let arch = self.arch;
-        let (tree, report) = self
+        let warnings = unusual::check_twins(recipe, &self.merge)?;
+        let (tree, mut report) = self
             .merge
             .finish(world, arch.name())
             .map_err(|source| Error::Merge { arch, source })?;
+        report.warnings.extend(warnings);
         Ok(Baked {
             tree,
             blobs: self.blobs,
@@ -350,7 +357,8 @@ pub(crate) fn content(
     if Merge::wants_inline(&entry.path) {
         if entry.size > MAX_INLINE {
             return Err(io::Error::other(format!(
-                "it is larger than {MAX_INLINE} bytes"
+                "it has {} bytes, more than {MAX_INLINE}",
+                entry.size
             )));
         }
         let mut bytes = Vec::new();

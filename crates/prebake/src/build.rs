@@ -23,11 +23,11 @@ use crate::document::nearest;
 use crate::error::Error;
 use crate::finished::{self, Finished};
 use crate::local;
-use crate::lock::{Lock, LockedRootfs};
+use crate::lock::{Lock, LockedBase, LockedRootfs};
 use crate::output_file::OutputFile;
 use crate::recipe::{Output, Recipe};
 use crate::reporter::Stage;
-use crate::scripts::Scripts;
+use crate::scripts::{Record, Scripts};
 use crate::template::Values;
 use crate::update::{self, LockState, Upgrade};
 use crate::world;
@@ -121,7 +121,7 @@ pub fn build(recipe: &Recipe, options: &BuildOptions, context: &Context) -> Resu
             continue;
         };
         update::check_record(recipe, locked, &record)?;
-        wishes.push(Wish::new(locked, output.encoding(), path));
+        wishes.push(Wish::new(recipe, locked, output.encoding(), path));
     }
     // What need not be baked comes first, so that the rest is fetched all at once.
     let mut outputs = Vec::new();
@@ -167,7 +167,7 @@ pub fn bake_to(
 ) -> Result<BuiltOutput, Error> {
     let record = update::read_record(recipe)?.unwrap_or_default();
     update::check_record(recipe, locked, &record)?;
-    let wish = Wish::new(locked, Encoding::DEFAULT, path.to_owned());
+    let wish = Wish::new(recipe, locked, Encoding::DEFAULT, path.to_owned());
     if let Some(current) = wish.current(recipe, context)? {
         return Ok(current);
     }
@@ -221,18 +221,14 @@ fn fetch(
 ) -> Result<Vec<Vec<Blob>>, Error> {
     let mut wishes = Vec::new();
     for locked in rootfs {
-        wishes.extend(locked.base.as_ref().map(|base| Wanted {
-            urls: recipe.everywhere(&base.url),
-            size: Some(base.size),
-            sha256: Some(base.sha256),
-            limit: MAX_BASE_BYTES,
-            ..Wanted::new(file_name(&base.url), base.url.clone())
-        }));
+        if let Some(base) = &locked.base {
+            wishes.push(wanted_base(recipe, base, locked.arch)?);
+        }
         let remote = locked.packages().filter(|package| !package.local);
         wishes.extend(remote.map(|package| wanted(recipe, package)));
     }
     let mut fetched = context
-        .fetch(&wishes)?
+        .fetch(recipe, &wishes)?
         .into_iter()
         .map(|fetched| fetched.blob);
     let mut all = Vec::new();
@@ -249,6 +245,33 @@ fn fetch(
         all.push(blobs);
     }
     Ok(all)
+}
+
+/// Returns the wish for the base of a lock.
+pub(crate) fn wanted_base(recipe: &Recipe, base: &LockedBase, arch: Arch) -> Result<Wanted, Error> {
+    Ok(Wanted {
+        urls: recipe.base_everywhere(&base.url, arch)?,
+        size: Some(base.size),
+        sha256: Some(base.sha256),
+        limit: MAX_BASE_BYTES,
+        ..Wanted::new(file_name(&base.url), base.url.clone())
+    })
+}
+
+/// Bakes one rootfs of a lock as a build would, and writes nothing. The lock may be an old one: a
+/// `record` that is not its own is no error before a script asks for what is not in it.
+pub(crate) fn bake_again(
+    recipe: &Recipe,
+    locked: &LockedRootfs,
+    record: &Record,
+    context: &Context,
+) -> Result<Baked, Error> {
+    context.reporter.stage(&Stage::Fetching);
+    let blobs = fetch(recipe, &[locked], context)?.concat();
+    let scripts = Scripts::Replay(locked.arch, record);
+    let (_, mut baked) = bake(recipe, locked, &blobs, scripts, context)?;
+    baked.blobs.rewind();
+    Ok(baked)
 }
 
 /// Fetches, checks and merges what one rootfs of a lock names, without what scripts do; returns
@@ -294,9 +317,9 @@ struct Wish<'l> {
 }
 
 impl<'l> Wish<'l> {
-    fn new(locked: &'l LockedRootfs, encoding: Encoding, path: PathBuf) -> Self {
+    fn new(recipe: &Recipe, locked: &'l LockedRootfs, encoding: Encoding, path: PathBuf) -> Self {
         Self {
-            digest: Finished::wish(locked, encoding),
+            digest: Finished::wish(recipe, locked, encoding),
             locked,
             encoding,
             path,

@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::keep::Held;
 use crate::local::Local;
 use crate::lock::{LockedBase, LockedPackage, LockedRootfs, Step};
-use crate::places::Place;
+use crate::places::{self, Place};
 use crate::recipe::Recipe;
 use crate::reporter::Stage;
 use crate::repositories::{Moment, Opened, Reading, Repositories};
@@ -40,6 +40,8 @@ pub(crate) struct Chooser<'a> {
     /// What is known of scripts.
     pub(crate) recorded: &'a Record,
     pub(crate) upgrade: &'a Upgrade,
+    /// Whether an index may be older than the lock's.
+    pub(crate) allow_older_index: bool,
     pub(crate) context: &'a Context,
 }
 
@@ -67,6 +69,9 @@ impl Chooser<'_> {
         };
         let from = start.as_ref().map(|(base, blob)| (base, blob));
         let (mut bake, facts) = self.begin(from)?;
+        if let Some((base, _)) = &start {
+            self.check_release(base, &facts)?;
+        }
         let chosen = self.packages(&facts, start.as_ref().map(|(base, _)| base))?;
         context.reporter.stage(&Stage::Merging(arch));
         bake.apply(&chosen.steps, &chosen.blobs, &chosen.order)?;
@@ -138,17 +143,48 @@ impl Chooser<'_> {
             self.recipe.refuse_changeable(&url, self.arch)?;
         }
         let wanted = Wanted {
-            urls: self.recipe.everywhere(&url),
+            urls: self.recipe.base_everywhere(&url, self.arch)?,
             sha256: pin,
             limit: MAX_BASE_BYTES,
+            // Nothing signs a base, so that the cache's word for it is not enough.
+            fresh: true,
             ..Wanted::new(file_name(&url), url.clone())
         };
-        let fetched = self.context.fetch(&[wanted])?.into_iter().next();
+        let fetched = self
+            .context
+            .fetch(self.recipe, &[wanted])?
+            .into_iter()
+            .next();
         let blob = fetched
             .map(|fetched| fetched.blob)
             .ok_or(Error::Interrupted)?;
         let (size, sha256) = (blob.size(), blob.sha256());
         Ok((LockedBase { url, size, sha256 }, blob))
+    }
+
+    /// Refuses a base of another release than the recipe names. Nothing signs a base, but what it
+    /// says of itself in `etc/alpine-release` keeps a mirror from handing out an older one of
+    /// Alpine's own, or something that is no base at all.
+    fn check_release(&self, base: &LockedBase, facts: &Base) -> Result<(), Error> {
+        let Some(release) = self
+            .recipe
+            .release()
+            .filter(|_| self.recipe.base.url.is_none())
+        else {
+            return Ok(());
+        };
+        let found = facts.release.as_deref().unwrap_or("none");
+        // A snapshot of edge is called by its day, and says `3.23.0_alpha20250612`.
+        if found == release || found.ends_with(&format!("_alpha{release}")) {
+            return Ok(());
+        }
+        Err(Error::Mismatch {
+            input: base.url.clone(),
+            what: "the release",
+            found: found.to_owned(),
+            authority: "the recipe",
+            expected: release.to_owned(),
+        })
     }
 
     /// Chooses and fetches the packages, from the indexes that fit how far the lock may move.
@@ -160,6 +196,7 @@ impl Chooser<'_> {
             recipe: self.recipe,
             places: &places,
             before: self.before,
+            may_be_older: self.allow_older_index,
             base: facts,
             context: self.context,
         };
@@ -189,6 +226,7 @@ impl Chooser<'_> {
             ) {
                 (Ok(Some(indexes)), _) => indexes,
                 (Ok(None), _) => continue,
+                (Err(error @ Error::OlderIndex { .. }), _) => return Err(error),
                 // The current indexes were only asked because the locked ones did not do.
                 (Err(_), Some(error)) | (Err(error), None) => return Err(error),
             };
@@ -206,7 +244,7 @@ impl Chooser<'_> {
                 let settled = scope.spawn(|| repositories.settle(&indexes));
                 let blobs = match &solution {
                     Ok(solution) => {
-                        self.context.reporter.stage(&Stage::Fetching);
+                        self.context.reporter.stage(&Stage::Packages(self.arch));
                         self.fetch(&plan(solution, &places, &indexes, &locals, &installed))
                     }
                     Err(_) => Ok(Vec::new()),
@@ -273,9 +311,14 @@ impl Chooser<'_> {
             Upgrade::Only(names) => !names.contains(&package.name),
             Upgrade::All => false,
         };
-        let packages: Vec<_> = before.filter(stays).collect();
+        // What the recipe's repositories cannot have is not in any of their indexes either, and no
+        // other host is asked for it.
+        let places = self.recipe.places(self.arch)?;
+        let is_there = |package: &&LockedPackage| places::have(&places, package);
+        let packages: Vec<_> = before.filter(stays).filter(is_there).collect();
         let wishes = packages.iter().map(|package| wanted(self.recipe, package));
-        let fetched = self.context.fetch(&wishes.collect::<Vec<_>>())?;
+        let wishes: Vec<_> = wishes.collect();
+        let fetched = self.context.fetch(self.recipe, &wishes)?;
         let blobs = fetched.into_iter().map(|fetched| fetched.blob);
         let held = packages.into_iter().zip(blobs);
         held.map(|(package, blob)| Held::read(package, &blob))
@@ -368,7 +411,7 @@ impl Chooser<'_> {
                 ..Wanted::new(file_name(url), url.clone())
             });
         }
-        let fetched = self.context.fetch(&wishes)?;
+        let fetched = self.context.fetch(self.recipe, &wishes)?;
         Ok(fetched.into_iter().map(|fetched| fetched.blob).collect())
     }
 }

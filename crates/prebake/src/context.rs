@@ -10,9 +10,15 @@ use prebake_fetch::{
     Blob, Cache, Cancel, FetchError, Fetched, Fetcher, Network, Options, Origin, Proxies, Wanted,
 };
 
+use crate::arch::Arch;
 use crate::error::Error;
+use crate::recipe::Recipe;
 use crate::reporter::Reporter;
 use crate::seal::Sealed;
+use crate::vendor::{OnShelf, OpenShelf, Shelf};
+
+/// The environment variable that names vendored folders, separated as in `PATH`.
+pub const VENDOR_VARIABLE: &str = "PREBAKE_VENDOR";
 
 /// What a run is given of the host.
 pub struct HostOptions<'a> {
@@ -26,8 +32,8 @@ pub struct HostOptions<'a> {
     pub reporter: Arc<dyn Reporter>,
     /// What stops the run when it is pulled.
     pub cancel: Cancel,
-    /// Looks up an environment variable: for the folders of the cache and of
-    /// this user's key, and for the proxies.
+    /// Looks up an environment variable: for the cache's folder, vendored ones, this user's key
+    /// and the proxies.
     pub environment: &'a dyn Fn(&str) -> Option<OsString>,
 }
 
@@ -41,14 +47,14 @@ impl fmt::Debug for HostOptions<'_> {
 
 /// A run's hold on the host: the cache, the network, and who watches.
 pub struct Context {
-    pub(crate) fetcher: Fetcher,
+    pub(crate) fetcher: Arc<Fetcher>,
     pub(crate) threads: NonZeroUsize,
     pub(crate) reporter: Arc<dyn Reporter>,
     pub(crate) cancel: Cancel,
     /// What this user's own runs made and kept.
     pub(crate) sealed: Sealed,
     /// Asked by hash before the cache is, and never written to.
-    vendored: Vec<Cache>,
+    vendored: Vec<Shelf>,
 }
 
 impl fmt::Debug for Context {
@@ -77,33 +83,68 @@ impl Context {
         };
         let network = Network::new(&fetching, &Proxies::from_environment(options.environment))
             .map_err(Error::Network)?;
+        let vendored = (options.environment)(VENDOR_VARIABLE).unwrap_or_default();
+        let vendored = std::env::split_paths(&vendored).filter(|path| path != Path::new(""));
+        let vendored = vendored.map(Shelf::Vendored).collect();
         let cancel = options.cancel;
         let cache = Cache::open(root);
         let sealed = Sealed::open(cache.clone(), options.environment);
         let fetcher = Fetcher::new(cache, Arc::new(network), fetching, cancel.clone());
         Ok(Self {
-            fetcher,
+            fetcher: Arc::new(fetcher),
             threads: options.threads,
             reporter: options.reporter,
             cancel,
             sealed,
-            vendored: Vec::new(),
+            vendored,
         })
     }
 
-    /// Looks for files with a known hash in these folders first. Each is laid out as a cache is
-    /// (`prebake build --locked --cache FOLDER` fills one), and is only read.
+    /// Looks for files with a known hash in these folders first, which `prebake vendor` filled. They
+    /// are only read, and each must be one when it is looked into. The folder that a recipe names
+    /// ([`Recipe::vendor`]) and those of [`VENDOR_VARIABLE`] are looked into as well.
     #[must_use]
     pub fn vendored(mut self, folders: impl IntoIterator<Item = PathBuf>) -> Self {
-        self.vendored.extend(folders.into_iter().map(Cache::open));
+        let folders = folders.into_iter().map(Shelf::Vendored);
+        self.vendored.extend(folders);
         self
     }
 
-    /// Fetches every wanted file, in the order of the wishes.
-    pub(crate) fn fetch(&self, wanted: &[Wanted]) -> Result<Vec<Fetched>, Error> {
+    /// Looks for files with a known hash in this cache too, and does not write to it.
+    #[must_use]
+    pub fn reading(mut self, cache: Option<PathBuf>) -> Self {
+        let cache = cache.map(Cache::open).map(Shelf::Cache);
+        self.vendored.extend(cache);
+        self
+    }
+
+    /// Returns the same hold on the host for the work on one architecture beside others.
+    pub(crate) fn beside(&self, arch: Arch) -> Self {
+        Self {
+            fetcher: Arc::clone(&self.fetcher),
+            threads: self.threads,
+            reporter: self.reporter.beside(arch),
+            cancel: self.cancel.clone(),
+            sealed: self.sealed.clone(),
+            vendored: self.vendored.clone(),
+        }
+    }
+
+    /// Fetches every wanted file of `recipe`, in the order of the wishes.
+    pub(crate) fn fetch(&self, recipe: &Recipe, wanted: &[Wanted]) -> Result<Vec<Fetched>, Error> {
+        self.fetch_without(None, recipe, wanted)
+    }
+
+    /// As [`Context::fetch`], without a look into the vendored folder `without`, which is about to
+    /// be filled.
+    pub(crate) fn fetch_without(
+        &self,
+        without: Option<&Path>,
+        recipe: &Recipe,
+        wanted: &[Wanted],
+    ) -> Result<Vec<Fetched>, Error> {
         self.alive()?;
-        let here = wanted.iter().map(|wanted| self.find_vendored(wanted));
-        let here = here.collect::<Result<Vec<_>, _>>()?;
+        let here = self.find_vendored(without, recipe, wanted)?;
         let missing: Vec<_> = wanted
             .iter()
             .zip(&here)
@@ -129,17 +170,42 @@ impl Context {
         Ok(all.flatten().collect())
     }
 
-    /// Returns the vendored file that is wanted, if there is one. All of it is hashed.
-    fn find_vendored(&self, wanted: &Wanted) -> Result<Option<Blob>, Error> {
-        let Some(sha256) = &wanted.sha256 else {
-            return Ok(None);
-        };
-        for folder in &self.vendored {
-            if let Some(blob) = folder.get(sha256).map_err(Error::Cache)? {
-                return Ok(Some(blob));
-            }
+    /// Returns for each wish the vendored file that is wanted, where there is one. All of it is
+    /// hashed; one that is not what its folder's list says is told, and as good as none.
+    fn find_vendored(
+        &self,
+        without: Option<&Path>,
+        recipe: &Recipe,
+        wanted: &[Wanted],
+    ) -> Result<Vec<Option<Blob>>, Error> {
+        let other = |folder: &Path| without.is_none_or(|without| without != folder);
+        let named = self.vendored.iter().filter(|shelf| match shelf {
+            Shelf::Vendored(folder) => other(folder),
+            Shelf::Cache(_) => true,
+        });
+        let mut shelves = named.map(Shelf::open).collect::<Result<Vec<_>, _>>()?;
+        if let Some(folder) = recipe.vendor.as_deref().filter(|folder| other(folder)) {
+            // It may well be named before it is filled.
+            shelves.extend(OpenShelf::vendored(folder)?);
         }
-        Ok(None)
+        let find = |wanted: &Wanted| {
+            let Some(sha256) = &wanted.sha256 else {
+                return Ok(None);
+            };
+            for shelf in &shelves {
+                self.alive()?;
+                match shelf.find(sha256)? {
+                    OnShelf::Good(blob) => return Ok(Some(blob)),
+                    OnShelf::Damaged(path) => self.reporter.notice(&format!(
+                        "`{}` is damaged, and not used: `prebake vendor` mends it",
+                        path.display()
+                    )),
+                    OnShelf::Missing => {}
+                }
+            }
+            Ok(None)
+        };
+        wanted.iter().map(find).collect()
     }
 
     /// Fails where somebody asked to stop.

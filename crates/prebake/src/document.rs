@@ -5,10 +5,12 @@ mod table;
 
 use std::path::Path;
 
+use prebake_apk::shown::plain;
 use toml::de::DeTable;
 
 pub use self::problem::{DocumentError, Problem};
 pub use self::table::At;
+use self::table::LONGEST;
 pub(crate) use self::table::{Item, Problems, Table, nearest};
 
 /// Reads `text`, which `path` names in messages and `what` in words, by handing its top table to
@@ -33,7 +35,7 @@ pub(crate) fn read<T>(
     let document = match DeTable::parse(text) {
         Ok(document) => document,
         Err(error) => {
-            let message = error.message().to_owned();
+            let message = plain(error.message(), LONGEST);
             let span = error.span().unwrap_or(0..0);
             return fail(vec![Problem {
                 message,

@@ -21,6 +21,7 @@ use crate::arch::Arch;
 use crate::document::DocumentError;
 use crate::recipe::Recipe;
 use crate::scripts::ScriptError;
+use crate::vendor::VendorError;
 
 /// Why a recipe did not become a rootfs.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +73,16 @@ pub enum Error {
         /// Why.
         source: IndexError,
     },
+    /// An index was made before the one that the lock has of the same repository.
+    #[error("the index `{url}` is of {found}, but the lock has a newer one, of {locked}")]
+    OlderIndex {
+        /// Where it came from.
+        url: String,
+        /// When the one that came was made, and what it calls itself.
+        found: String,
+        /// The same of the lock's.
+        locked: String,
+    },
     /// A base is not a base.
     #[error("failed to read the base `{url}`")]
     Base {
@@ -111,6 +122,19 @@ pub enum Error {
         url: String,
         /// Why.
         source: PackageError,
+    },
+    /// A package or a base brings something that is hardly ever meant well, and that the recipe does
+    /// not allow it.
+    #[error("`{input}` brings {path}, which is refused: {reason}")]
+    Unusual {
+        /// The package, `name-version`, or the base's URL.
+        input: String,
+        /// What the recipe would have to name.
+        name: String,
+        /// The entry.
+        path: GuestPath,
+        /// What it is, and why that is refused.
+        reason: String,
     },
     /// An input says one thing where the index or the lock says another.
     #[error("`{input}` has {what} {found}, but {authority} says {expected}")]
@@ -258,6 +282,9 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// A vendored folder cannot be filled or used.
+    #[error(transparent)]
+    Vendor(#[from] VendorError),
     /// A file to look at is nothing that is known here.
     #[error("`{}` is {what}", path.display())]
     NotKnown {
@@ -343,9 +370,15 @@ impl Error {
                 FetchKind::Cancelled => ErrorKind::Interrupted,
                 _ => ErrorKind::Network,
             },
+            Self::Vendor(error) => match error {
+                VendorError::InTheWay { .. } => ErrorKind::Write,
+                VendorError::Changed(_) => ErrorKind::Other,
+                _ => ErrorKind::Recipe,
+            },
             Self::Cache(_) | Self::Write { .. } => ErrorKind::Write,
             Self::Network(_) => ErrorKind::Network,
             Self::Index { .. }
+            | Self::OlderIndex { .. }
             | Self::IndexText { .. }
             | Self::Base { .. }
             | Self::Rootfs { .. }
@@ -354,6 +387,7 @@ impl Error {
             | Self::PackageContent { .. }
             | Self::Package { .. }
             | Self::Mismatch { .. }
+            | Self::Unusual { .. }
             | Self::Identity { .. } => ErrorKind::Integrity,
             Self::Merge { .. } | Self::Unsatisfiable { .. } | Self::Solve { .. } => {
                 ErrorKind::Unsatisfiable
@@ -388,7 +422,11 @@ impl Error {
                     "what the server sent is not what the lock or the index names: a mirror that is behind, or \
                      somebody in between; `prebake lock --upgrade` moves on if that is intended",
                 ),
-                FetchKind::Offline => hint("run it once without `--offline`"),
+                FetchKind::Offline => hint(
+                    "run it once without `--offline`; for machines without a network `prebake \
+                     vendor DIR` keeps all that the lock names, and `--vendor DIR` takes it from \
+                     there",
+                ),
                 FetchKind::Cache => match error {
                     FetchError::Cache(error) => cache_hints(error),
                     _ => Vec::new(),
@@ -411,6 +449,10 @@ impl Error {
                      try another mirror, and compare the key files",
                 ),
             },
+            Self::OlderIndex { .. } => hint(
+                "a mirror that lags behind has caught up soon: try again later, or another one; \
+                 `prebake lock --allow-older-index` takes it, with whatever has been mended since",
+            ),
             Self::ReadFile {
                 what: "the recipe",
                 source,
@@ -451,6 +493,10 @@ impl Error {
                 "the file is damaged, or was changed on its way: try another mirror, and tell \
                  whoever keeps this one",
             ),
+            Self::Unusual { name, .. } => vec![format!(
+                "if it is meant to be there, and nobody unpacks the rootfs on such a host, allow it: \
+                 `unusual = [\"{name}\"]` at the top of the recipe"
+            )],
             Self::Mismatch { .. } => hint(
                 "one of the two was changed: take the lock back from version control, or run \
                  `prebake lock --upgrade` if the change is meant",
@@ -468,6 +514,7 @@ impl Error {
                 "the two are committed together: take both back from version control, or run \
                  `prebake lock`",
             ),
+            Self::Vendor(error) => error.hint().map(str::to_owned).into_iter().collect(),
             Self::Network(_) => hint("check the proxy variables"),
             Self::Key { .. } => {
                 hint("a key is a PEM file that begins `-----BEGIN PUBLIC KEY-----`")

@@ -21,6 +21,7 @@ use prebake_rootfs::merge::Script;
 
 use crate::fields::{Fields, list, number, text};
 use crate::lock::{Lock, LockedRootfs};
+use crate::recipe::Recipe;
 use crate::seal::Sealed;
 
 /// What a build says of an output without looking at it.
@@ -42,15 +43,21 @@ pub(crate) struct Finished {
 
 impl Finished {
     /// Returns the digest of all that an output depends on: what the lock says of the rootfs, its
-    /// identity with it; how it is encoded; and the version of prebake.
-    pub(crate) fn wish(locked: &LockedRootfs, encoding: Encoding) -> Sha256 {
+    /// identity with it; what the recipe lets pass that a bake would else refuse; how it is encoded;
+    /// and the version of prebake.
+    pub(crate) fn wish(recipe: &Recipe, locked: &LockedRootfs, encoding: Encoding) -> Sha256 {
         let lock = Lock {
             // What the recipe says is in the identity where it is in the rootfs.
             recipe: Sha256::new([0; 32]),
             rootfs: vec![locked.clone()],
         };
         let version = env!("CARGO_PKG_VERSION");
-        let text = format!("prebake {version}\n{}\n{}", encoding.name(), lock.to_text());
+        let unusual: Vec<_> = recipe.unusual.iter().map(|name| &name.value).collect();
+        let text = format!(
+            "prebake {version}\n{}\n{unusual:?}\n{}",
+            encoding.name(),
+            lock.to_text()
+        );
         Sha256::of(text.as_bytes())
     }
 

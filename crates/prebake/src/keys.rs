@@ -11,7 +11,7 @@ use crate::host_file;
 use crate::recipe::TrustedKey;
 
 /// The longest public key read, in bytes. Alpine's take 451 or 800.
-const MAX_KEY_BYTES: u64 = 16 << 10;
+pub(crate) const MAX_KEY_BYTES: u64 = 16 << 10;
 
 /// Alpine's own keys, by the ending of their file's name and the SHA-256 of their DER form: the
 /// 17 that the `alpine-keys` package of release 3.20 brings for all of its architectures.

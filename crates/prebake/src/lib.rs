@@ -8,9 +8,11 @@
 
 mod ahead;
 pub mod arch;
+pub mod audit;
 mod bake;
 mod blobs;
 mod build;
+mod changes;
 mod choose;
 mod context;
 mod customise;
@@ -39,7 +41,10 @@ mod scan;
 pub mod scripts;
 mod seal;
 pub mod template;
+mod timestamp;
+mod unusual;
 mod update;
+pub mod vendor;
 pub mod verify;
 mod world;
 
@@ -51,8 +56,9 @@ pub use prebake_fetch::{Cancel, Origin, Progress, Silent};
 pub use prebake_rootfs::merge::Script as PackageScript;
 
 pub use self::build::{BuildOptions, Built, BuiltOutput, bake_to, build, select_arches};
+pub use self::changes::{Build, Change, ChangeKind};
 pub use self::choose::MAX_BASE_BYTES;
-pub use self::context::{Context, HostOptions};
+pub use self::context::{Context, HostOptions, VENDOR_VARIABLE};
 pub use self::error::{Error, ErrorKind};
 pub use self::keys::is_alpine;
 pub use self::local::MAX_LOCAL_BYTES;
@@ -61,8 +67,10 @@ use self::output_file::OutputFile;
 pub use self::reporter::{Reporter, Stage};
 pub use self::repositories::MAX_INDEX_BYTES;
 pub use self::rootfs_file::RootfsFile;
+pub use self::timestamp::{NotATimestamp, Timestamp};
 pub use self::update::{
-    Change, LockState, Locked, Upgrade, check_lock, read_lock, read_lock_file, update_lock,
+    LockOptions, LockState, Locked, Upgrade, check_lock, read_lock, read_lock_file, update_lock,
+    update_lock_with,
 };
 
 /// Writes a whole file, which appears under its name when all of it is on the disk.

@@ -14,6 +14,7 @@ use prebake_rootfs::merge::Script as PackageScript;
 
 use crate::arch::Arch;
 use crate::document::DocumentError;
+use crate::timestamp::Timestamp;
 
 /// The longest lock read, in bytes; a package takes about 400.
 pub const MAX_LOCK_BYTES: u64 = 64 << 20;
@@ -70,6 +71,10 @@ pub struct LockedIndex {
     pub url: String,
     /// What the repository calls it, as in `v3.21.3-18-g9f6d7a7`; empty where it does not.
     pub description: String,
+    /// When it was made, by what its signature covers; `None` where it does not say, or the lock
+    /// was written before prebake asked. An older one is refused: see
+    /// [`Error::OlderIndex`](crate::Error::OlderIndex).
+    pub made: Option<Timestamp>,
     /// Its size in bytes.
     pub size: u64,
     /// The digest of the file as it was fetched.

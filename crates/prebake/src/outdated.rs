@@ -43,6 +43,7 @@ pub fn outdated(
         recipe,
         places: &places,
         before: Some(locked),
+        may_be_older: false,
         base: &facts,
         context,
     };

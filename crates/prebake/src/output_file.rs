@@ -98,7 +98,7 @@ fn begin(folder: &Path) -> io::Result<NamedTempFile> {
 
 /// Removes the temporary files of runs that were killed: the ones that nobody has locked. Failing
 /// is no harm, they stay for the next run.
-fn sweep(folder: &Path) {
+pub(crate) fn sweep(folder: &Path) {
     let Ok(entries) = fs_err::read_dir(folder) else {
         return;
     };

@@ -1,7 +1,10 @@
 //! Where the inputs of a recipe are: URLs, and the other mirrors that have the same.
 
 use crate::arch::Arch;
+use crate::document::At;
 use crate::error::Error;
+use crate::local;
+use crate::lock::{LockedPackage, LockedRootfs};
 use crate::recipe::{Recipe, Repository, TrustedKey};
 use crate::template::{Template, Values, branch};
 
@@ -42,20 +45,8 @@ impl Recipe {
 
     /// Returns the URL of the base for `arch`.
     pub(crate) fn base_url(&self, arch: Arch) -> Result<String, Error> {
-        let values = Values {
-            name: &self.name,
-            release: self.release(),
-            arch,
-        };
         if let Some(url) = &self.base.url {
-            let fail = |message: String| {
-                let hint = Some("add `release` to [base]".to_owned());
-                self.problem(url.span.clone(), message, hint)
-            };
-            let template = Template::parse(&url.value).map_err(|error| fail(error.to_string()))?;
-            let expanded = template.expand(&values);
-            let missing = "the URL names the release, which is not given".to_owned();
-            return expanded.map_err(|_| fail(missing).into());
+            return self.expanded(url, arch);
         }
         let Some(release) = self.release() else {
             let message = "`[base]` has neither `release` nor `url`".to_owned();
@@ -65,6 +56,30 @@ impl Recipe {
         let branch = branch(release);
         let file = format!("alpine-minirootfs-{release}-{arch}.tar.gz");
         Ok(format!("{mirror}/{branch}/releases/{arch}/{file}"))
+    }
+
+    /// Returns the first place in `locked` that is none of this recipe's: a lock leads to no other
+    /// host or file than its recipe does.
+    pub(crate) fn stranger<'l>(&self, locked: &'l LockedRootfs) -> Result<Option<&'l str>, Error> {
+        if let Some(base) = &locked.base
+            && (self.base.scratch || base.url != self.base_url(locked.arch)?)
+        {
+            return Ok(Some(&base.url));
+        }
+        let places = self.places(locked.arch)?;
+        let mut own = Vec::new();
+        for asked in &self.locals {
+            own.push(local::path(self, asked, locked.arch)?);
+        }
+        let mut packages = locked.packages();
+        let stranger = packages.find(|package| {
+            if package.local {
+                !own.contains(&package.url)
+            } else {
+                !have(&places, package)
+            }
+        });
+        Ok(stranger.map(|package| package.url.as_str()))
     }
 
     /// Refuses a base with nothing to check it by that would come from where somebody in between
@@ -114,31 +129,63 @@ impl Recipe {
             .collect())
     }
 
-    /// Returns `url` and every other place where the recipe's mirrors have the same file.
+    /// Returns `url` and every other place where the recipe's mirrors have the same file, in the
+    /// recipe's order. Below whichever of them `url` is: a lock may be older than the order.
     pub(crate) fn everywhere(&self, url: &str) -> Vec<String> {
         let mut urls = vec![url.to_owned()];
-        let mut add = |root: &str, others: &[String]| {
-            if let Some(rest) = url.strip_prefix(root)
-                && rest.starts_with('/')
-            {
-                urls.extend(others.iter().map(|other| format!("{other}{rest}")));
+        let mut add = |roots: &[&str]| {
+            let rests = roots.iter().filter_map(|root| url.strip_prefix(root));
+            for rest in rests.filter(|rest| rest.starts_with('/')) {
+                for root in roots {
+                    let other = format!("{root}{rest}");
+                    if !urls.contains(&other) {
+                        urls.push(other);
+                    }
+                }
             }
         };
-        if let Some((first, others)) = self.mirrors.split_first() {
-            add(first, others);
-        }
+        add(&self.mirrors.iter().map(String::as_str).collect::<Vec<_>>());
         for repository in &self.repositories {
-            add(&repository.url.value, &repository.mirrors);
+            let first = std::iter::once(&repository.url.value);
+            let roots = first.chain(&repository.mirrors).map(String::as_str);
+            add(&roots.collect::<Vec<_>>());
         }
-        let mut seen = Vec::new();
-        urls.retain(|url| {
-            !seen.contains(url) && {
-                seen.push(url.clone());
-                true
-            }
-        });
         urls
     }
+
+    /// Returns every place of the base for `arch`, of which `url` is one.
+    pub(crate) fn base_everywhere(&self, url: &str, arch: Arch) -> Result<Vec<String>, Error> {
+        let mut urls = self.everywhere(url);
+        for mirror in &self.base.mirrors {
+            let mirror = self.expanded(mirror, arch)?;
+            if !urls.contains(&mirror) {
+                urls.push(mirror);
+            }
+        }
+        Ok(urls)
+    }
+
+    /// Returns a URL of the base with its variables replaced.
+    fn expanded(&self, url: &At<String>, arch: Arch) -> Result<String, Error> {
+        let fail = |message: String| {
+            let hint = Some("add `release` to [base]".to_owned());
+            self.problem(url.span.clone(), message, hint)
+        };
+        let template = Template::parse(&url.value).map_err(|error| fail(error.to_string()))?;
+        let expanded = template.expand(&Values {
+            name: &self.name,
+            release: self.release(),
+            arch,
+        });
+        let missing = "the URL names the release, which is not given".to_owned();
+        expanded.map_err(|_| fail(missing).into())
+    }
+}
+
+/// Says whether `package` is where one of these repositories would have it.
+pub(crate) fn have(places: &[Place<'_>], package: &LockedPackage) -> bool {
+    let mut here = places.iter();
+    here.any(|place| place.package(&package.name, &package.version) == package.url)
 }
 
 /// Says whether somebody between here and the server could change what it sends.
@@ -163,6 +210,26 @@ fn is_changeable(url: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_on_every_mirror_whichever_the_lock_names() {
+        let text = "name = \"n\"\narch = \"x86_64\"\nmirrors = [\"https://a\", \"https://b/x\"]\n\
+                    [base]\nurl = \"https://d/{arch}.tgz\"\nmirrors = [\"https://e/{arch}\"]\n\
+                    sha256 = \"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"\n\
+                    [[repository]]\nurl = \"https://a/r\"\nmirrors = [\"file:///c\"]\n\
+                    [[output]]\npath = \"o.tgz\"\n";
+        let recipe = Recipe::parse(std::path::Path::new("r"), text.to_owned()).unwrap();
+        let everywhere = |url: &str| recipe.everywhere(url).join(" ");
+        assert_eq!(everywhere("https://a/v"), "https://a/v https://b/x/v");
+        assert_eq!(everywhere("https://b/x/v"), "https://b/x/v https://a/v");
+        let all = "https://a/r/v https://b/x/r/v file:///c/v";
+        assert_eq!(everywhere("https://a/r/v"), all);
+        assert_eq!(everywhere("file:///c/v"), "file:///c/v https://a/r/v");
+        assert_eq!(everywhere("https://ab/v"), "https://ab/v");
+        let url = recipe.base_url(Arch::X86_64).unwrap();
+        let base = recipe.base_everywhere(&url, Arch::X86_64).unwrap();
+        assert_eq!(base, ["https://d/x86_64.tgz", "https://e/x86_64"]);
+    }
 
     #[test]
     fn only_plain_http_to_another_host_can_be_changed() {

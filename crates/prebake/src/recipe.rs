@@ -22,6 +22,7 @@ use prebake_apk::path::GuestPath;
 use prebake_apk::version::Dialect;
 
 use crate::arch::Arch;
+use crate::audit::Policy;
 use crate::document::{At, DocumentError, Problem};
 use crate::template::Template;
 
@@ -65,8 +66,14 @@ pub struct Recipe {
     /// Roots of Alpine mirrors, the first one preferred; where `base.release` and the default
     /// repositories are found.
     pub mirrors: Vec<String>,
+    /// The folder that `prebake vendor` fills and every bake looks into first, joined to the
+    /// recipe's.
+    pub vendor: Option<PathBuf>,
     /// Repositories in order of preference. Empty: main and community of the base's branch.
     pub repositories: Vec<Repository>,
+    /// Packages, or `base` for the base, that may bring what is otherwise refused: devices, and
+    /// names that are no UTF-8 or are one name on hosts that do not tell case apart.
+    pub unusual: Vec<At<String>>,
     /// Which scripts of packages count.
     pub scripts: Scripts,
     /// Groups that are to be there.
@@ -85,6 +92,8 @@ pub struct Recipe {
     pub removals: Vec<Remove>,
     /// What the host is told of itself.
     pub etc: Etc,
+    /// What must not be in the rootfs: `prebake audit` holds it against this.
+    pub audit: Policy,
     /// What to write. Never empty.
     pub outputs: Vec<Output>,
 }
@@ -134,6 +143,8 @@ pub struct Base {
     pub release: Option<At<String>>,
     /// A base tarball from elsewhere; may hold `{arch}` and `{release}`.
     pub url: Option<At<String>>,
+    /// Other places of the tarball at `url`, each a whole URL with the same variables.
+    pub mirrors: Vec<At<String>>,
     /// The base's SHA-256 for each architecture that the recipe names one for.
     pub sha256: Vec<(Arch, Sha256)>,
     /// Keys of the base that count although they are not Alpine's.
@@ -264,6 +275,11 @@ impl Recipe {
     /// Returns where the recipe's lock is: beside it, with the ending `.lock`.
     pub fn lock_path(&self) -> PathBuf {
         self.path.with_extension("lock")
+    }
+
+    /// Says whether a package, or `base`, may bring what is otherwise refused.
+    pub fn is_unusual(&self, name: &str) -> bool {
+        self.unusual.iter().any(|unusual| unusual.value == name)
     }
 
     /// Returns an error that points at `span` of this recipe.

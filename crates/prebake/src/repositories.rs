@@ -18,14 +18,15 @@ use crate::keys;
 use crate::lock::{LockedIndex, LockedRootfs};
 use crate::places::Place;
 use crate::recipe::Recipe;
+use crate::timestamp::Timestamp;
 use crate::world;
 
 /// The largest compressed index that is taken, in bytes. Alpine's largest has 2 MB.
-pub const MAX_INDEX_BYTES: u64 = 64 << 20;
+pub const MAX_INDEX_BYTES: u64 = 16 << 20;
 
 /// The largest parsed form of an index that is read from the cache, in bytes. Those of Alpine's
 /// largest index have 6 MB.
-const MAX_PARSED_BYTES: u64 = 512 << 20;
+const MAX_PARSED_BYTES: u64 = 64 << 20;
 
 /// An index that was fetched and checked.
 pub(crate) struct Opened {
@@ -61,6 +62,8 @@ pub(crate) struct Repositories<'a> {
     pub(crate) recipe: &'a Recipe,
     pub(crate) places: &'a [Place<'a>],
     pub(crate) before: Option<&'a LockedRootfs>,
+    /// Whether an index may be older than the lock's.
+    pub(crate) may_be_older: bool,
     pub(crate) base: &'a Base,
     pub(crate) context: &'a Context,
 }
@@ -90,7 +93,7 @@ impl Repositories<'_> {
                 ..wanted
             });
         }
-        let fetched = match self.context.fetch(&wishes) {
+        let fetched = match self.context.fetch(self.recipe, &wishes) {
             // The mirrors moved on and the cache was cleared.
             Err(Error::Fetch(error)) if moment == Moment::Locked && is_gone(error.kind()) => {
                 return Ok(None);
@@ -99,9 +102,37 @@ impl Repositories<'_> {
         };
         let blobs: Vec<_> = fetched.into_iter().map(|fetched| fetched.blob).collect();
         let opened = self.in_parallel(blobs.iter(), |place, blob| {
-            self.open_one(place, blob, held, reading)
+            let opened = self.open_one(place, blob, held, reading)?;
+            self.refuse_older(&opened)?;
+            Ok(opened)
         });
         opened.map(Some)
+    }
+
+    /// Refuses an index that was made before the one of the lock: somebody plays back what a
+    /// repository once said, to bring back what it has mended since, or a mirror lags behind.
+    fn refuse_older(&self, opened: &Opened) -> Result<(), Error> {
+        let found = &opened.locked;
+        let Some(locked) = self.locked(&found.url).filter(|_| !self.may_be_older) else {
+            return Ok(());
+        };
+        let Some(before) = locked.made else {
+            return Ok(());
+        };
+        // One that no longer says when it was made could be of any age.
+        if found.made.is_some_and(|made| made >= before) {
+            return Ok(());
+        }
+        let said = |index: &LockedIndex| match (index.made, index.description.as_str()) {
+            (Some(made), "") => made.to_string(),
+            (Some(made), description) => format!("{made}, `{description}`"),
+            (None, _) => "a time that it does not say".to_owned(),
+        };
+        Err(Error::OlderIndex {
+            url: found.url.clone(),
+            found: said(found),
+            locked: said(locked),
+        })
     }
 
     /// Does something for each place and what belongs to it, all at once. Of several errors the
@@ -241,6 +272,7 @@ impl Repositories<'_> {
 
 fn locked(place: &Place<'_>, blob: &Blob, origin: &Origin) -> LockedIndex {
     LockedIndex {
+        made: origin.made.map(Timestamp::from_seconds),
         url: place.index(),
         description: String::from_utf8_lossy(origin.description.trim_ascii()).into_owned(),
         size: blob.size(),

@@ -30,6 +30,7 @@ const MAX_ENTRY: u64 = 80 << 20;
 const MAX_KEPT: u64 = 2 << 30;
 
 /// The cache's entries that this user's key vouches for.
+#[derive(Clone)]
 pub(crate) struct Sealed {
     cache: Cache,
     /// `None` where there is no place for a key: then nothing is kept.

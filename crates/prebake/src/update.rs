@@ -1,9 +1,9 @@
 //! The lock's life: written, current, moved on.
 
-use std::fmt;
 use std::path::Path;
 
 use crate::arch::{self, Arch};
+use crate::changes::{self, Change};
 use crate::choose::Chooser;
 use crate::context::Context;
 use crate::error::Error;
@@ -21,6 +21,16 @@ pub enum Upgrade {
     All,
     /// These packages move on; all others stay at their versions.
     Only(Vec<String>),
+}
+
+/// How a lock is brought up to date.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockOptions {
+    /// How far it moves on.
+    pub upgrade: Upgrade,
+    /// Whether an index is taken that is older than the one the lock has of the same repository:
+    /// see [`Error::OlderIndex`].
+    pub allow_older_index: bool,
 }
 
 /// What became of the lock's file.
@@ -43,37 +53,6 @@ pub struct Locked {
     pub state: LockState,
     /// How its packages differ from the previous ones.
     pub changes: Vec<Change>,
-}
-
-/// A package that came, went or changed from one lock to the next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// For which architecture.
-    pub arch: Arch,
-    /// Its name.
-    pub package: String,
-    /// Its version before; `None` if it came.
-    pub from: Option<String>,
-    /// Its version now; `None` if it went.
-    pub to: Option<String>,
-}
-
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.from, &self.to) {
-            (None, Some(to)) => write!(f, "+ {} {to}", self.package),
-            (Some(from), None) => write!(f, "- {} {from}", self.package),
-            (Some(from), Some(to)) if from == to => {
-                write!(
-                    f,
-                    "~ {} {to} (another build of the same version)",
-                    self.package
-                )
-            }
-            (Some(from), Some(to)) => write!(f, "~ {} {from} -> {to}", self.package),
-            (None, None) => f.write_str(&self.package),
-        }
-    }
 }
 
 /// Reads the recipe's lock; `None` if there is none.
@@ -103,6 +82,9 @@ pub(crate) fn why_not_current(recipe: &Recipe, lock: &Lock) -> Result<Option<Str
     }
     let record = read_record(recipe)?.unwrap_or_default();
     for rootfs in &lock.rootfs {
+        if let Some(url) = recipe.stranger(rootfs)? {
+            return Ok(Some(format!("`{url}` is nowhere that the recipe names")));
+        }
         if let Some(reason) = local::why_not_current(recipe, rootfs)? {
             return Ok(Some(reason));
         }
@@ -115,7 +97,12 @@ pub(crate) fn why_not_current(recipe: &Recipe, lock: &Lock) -> Result<Option<Str
 
 /// Reads the record of what scripts did, beside the recipe's lock; `None` if there is none.
 pub(crate) fn read_record(recipe: &Recipe) -> Result<Option<Record>, Error> {
-    let path = record_path(&recipe.lock_path());
+    read_record_beside(&recipe.lock_path())
+}
+
+/// Reads the record beside a lock; `None` if there is none.
+pub(crate) fn read_record_beside(lock: &Path) -> Result<Option<Record>, Error> {
+    let path = record_path(lock);
     match host_file::read_text(&path, MAX_RECORD_BYTES) {
         Ok(text) => Ok(Some(Record::parse(&path, &text)?)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -172,7 +159,25 @@ pub fn check_lock(recipe: &Recipe) -> Result<Lock, Error> {
 }
 
 /// Makes the recipe's lock current, or moves it on, and writes it where it changed.
+/// No index may be older than the lock's.
 pub fn update_lock(recipe: &Recipe, upgrade: &Upgrade, context: &Context) -> Result<Locked, Error> {
+    let options = LockOptions {
+        upgrade: upgrade.clone(),
+        allow_older_index: false,
+    };
+    update_lock_with(recipe, &options, context)
+}
+
+/// As [`update_lock`], with all that can be asked for.
+///
+/// A package that went back to an older version, or was rebuilt under one, is told to the context's
+/// reporter.
+pub fn update_lock_with(
+    recipe: &Recipe,
+    options: &LockOptions,
+    context: &Context,
+) -> Result<Locked, Error> {
+    let upgrade = &options.upgrade;
     let previous = read_lock(recipe)?;
     if let (Upgrade::Keep, Some(lock)) = (upgrade, &previous)
         && why_not_current(recipe, lock)?.is_none()
@@ -187,27 +192,30 @@ pub fn update_lock(recipe: &Recipe, upgrade: &Upgrade, context: &Context) -> Res
     let there = read_record(recipe)?.unwrap_or_default();
     // A record alone is nobody's word for what a script did: what no lock names is run again.
     let recorded = there.vouched_for(previous.as_ref());
-    let mut record = Record::default();
-    let mut rootfs = Vec::new();
-    for arch in &recipe.arches {
-        let before = previous.as_ref().and_then(|lock| lock.rootfs(*arch));
+    let chosen = side_by_side(&recipe.arches, context, |arch, context| {
         let chooser = Chooser {
             recipe,
-            arch: *arch,
-            before,
+            arch,
+            before: previous.as_ref().and_then(|lock| lock.rootfs(arch)),
             recorded: &recorded,
             upgrade,
+            allow_older_index: options.allow_older_index,
             context,
         };
-        let (chosen, runs) = chooser.choose()?;
-        rootfs.push(chosen);
-        record.runs.extend(runs);
-    }
+        chooser.choose()
+    })?;
+    let (rootfs, runs): (Vec<_>, Vec<_>) = chosen.into_iter().unzip();
+    let record = Record {
+        runs: runs.concat(),
+    };
     let lock = Lock {
         recipe: recipe.digest()?,
         rootfs,
     };
-    let changes = changes(previous.as_ref(), &lock);
+    let changes = changes::between(previous.as_ref(), &lock);
+    for warning in changes.iter().filter_map(Change::warning) {
+        context.reporter.notice(&warning);
+    }
     let state = match &previous {
         Some(previous) if *previous == lock => LockState::Current,
         Some(_) => LockState::Updated,
@@ -227,35 +235,27 @@ pub fn update_lock(recipe: &Recipe, upgrade: &Upgrade, context: &Context) -> Res
     })
 }
 
-fn changes(previous: Option<&Lock>, lock: &Lock) -> Vec<Change> {
-    let mut changes = Vec::new();
-    for rootfs in &lock.rootfs {
-        let arch = rootfs.arch;
-        let before = previous.and_then(|previous| previous.rootfs(arch));
-        let old: Vec<_> = before.iter().flat_map(|before| before.packages()).collect();
-        for package in rootfs.packages() {
-            let from = old.iter().find(|old| old.name == package.name);
-            if from.is_none_or(|from| from.identity != package.identity) {
-                changes.push(Change {
-                    arch,
-                    package: package.name.clone(),
-                    from: from.map(|from| from.version.clone()),
-                    to: Some(package.version.clone()),
-                });
-            }
-        }
-        for gone in old {
-            if !rootfs.packages().any(|package| package.name == gone.name) {
-                changes.push(Change {
-                    arch,
-                    package: gone.name.clone(),
-                    from: Some(gone.version.clone()),
-                    to: None,
-                });
-            }
-        }
-    }
-    changes
+/// Does something for each architecture, for all at once, and returns what came of it in their
+/// order. Of several errors the first architecture's is returned, whichever came first; what the
+/// others still fetched then is in the cache.
+fn side_by_side<T: Send>(
+    arches: &[Arch],
+    context: &Context,
+    work: impl Fn(Arch, &Context) -> Result<T, Error> + Sync,
+) -> Result<Vec<T>, Error> {
+    std::thread::scope(|scope| {
+        let work = &work;
+        let begin = |arch: &Arch| {
+            let (arch, context) = (*arch, context.beside(*arch));
+            scope.spawn(move || work(arch, &context))
+        };
+        let threads: Vec<_> = arches.iter().map(begin).collect();
+        let results = threads.into_iter().map(|thread| match thread.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        results.collect()
+    })
 }
 
 /// Reads a lock that is not beside a recipe.

@@ -236,10 +236,11 @@ fn against_database(rootfs: &RootfsFile, as_locked: bool, verification: &mut Ver
     }
 }
 
-type Checked = (GuestPath, Acl, Option<Sha1>);
+/// A file, and what the database says of its rights and its content.
+pub(crate) type Checked = (GuestPath, Acl, Option<Sha1>);
 
 /// Returns the files of a package, by path.
-fn files(package: &InstalledPackage) -> Vec<Checked> {
+pub(crate) fn files(package: &InstalledPackage) -> Vec<Checked> {
     let mut files = BTreeMap::new();
     for directory in &package.directories {
         for file in &directory.files {
@@ -255,7 +256,7 @@ fn files(package: &InstalledPackage) -> Vec<Checked> {
 }
 
 /// Says what is wrong with a file; `None` if nothing is.
-fn file_problem(
+pub(crate) fn file_problem(
     tree: &Tree,
     path: &GuestPath,
     acl: Acl,

@@ -5,12 +5,14 @@
 use std::io::Read as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
+use prebake::arch::Arch;
 use prebake::lock::Lock;
 use prebake::recipe::Recipe;
 use prebake::{
-    BuildOptions, Cancel, Context, Error, ErrorKind, HostOptions, LockState, Silent, Upgrade,
-    build, check_lock, update_lock,
+    BuildOptions, Cancel, Context, Error, ErrorKind, HostOptions, LockState, Progress, Reporter,
+    Silent, Stage, Upgrade, build, check_lock, update_lock,
 };
 use prebake_apk::digest::Sha256;
 use prebake_apk::gzip;
@@ -18,6 +20,7 @@ use prebake_apk::index::Index;
 use prebake_apk::tar;
 use prebake_apk::version::Dialect;
 use prebake_testkit::base::BaseBuilder;
+use prebake_testkit::http::{Fault, Server};
 use prebake_testkit::mirror::MirrorBuilder;
 use prebake_testkit::package::PackageBuilder;
 use tempfile::TempDir;
@@ -70,11 +73,15 @@ impl Kitchen {
     }
 
     fn context(&self) -> Context {
+        self.context_of(Arc::new(Silent))
+    }
+
+    fn context_of(&self, reporter: Arc<dyn Reporter>) -> Context {
         Context::open(HostOptions {
             cache: Some(self.path("cache")),
             offline: false,
             threads: NonZeroUsize::MIN,
-            reporter: std::sync::Arc::new(Silent),
+            reporter,
             cancel: Cancel::default(),
             environment: &|_| None,
         })
@@ -295,4 +302,103 @@ fn a_parsed_index_makes_no_key_trusted() {
     let error = update_lock(&recipe, &Upgrade::All, &kitchen.context()).unwrap_err();
     assert_eq!(format!("{error:?}"), warm);
     assert!(warm.contains("UnknownKey"), "{warm}");
+}
+
+/// Whose work it was, and what was told of it.
+type Told = (Option<Arch>, String);
+
+/// Notes who was told of which files and stages.
+#[derive(Clone, Default)]
+struct Heard {
+    of: Option<Arch>,
+    all: Arc<Mutex<Vec<Told>>>,
+}
+
+impl Heard {
+    fn note(&self, what: &str) {
+        self.all.lock().unwrap().push((self.of, what.to_owned()));
+    }
+}
+
+impl Progress for Heard {
+    fn start(&self, item: usize, label: &str, _size: Option<u64>) {
+        self.note(&format!("{item} {label}"));
+    }
+}
+
+impl Reporter for Heard {
+    fn beside(&self, arch: Arch) -> Arc<dyn Reporter> {
+        let of = Some(arch);
+        let all = Arc::clone(&self.all);
+        Arc::new(Self { of, all })
+    }
+
+    fn stage(&self, stage: &Stage) {
+        self.note(&stage.to_string());
+    }
+}
+
+#[test]
+fn architectures_are_locked_side_by_side() {
+    let kitchen = Kitchen::new();
+    let arches = [Arch::Aarch64, Arch::X86_64];
+    let mirror = arches
+        .iter()
+        .fold(MirrorBuilder::new("v3.99"), |mirror, arch| {
+            let package = PackageBuilder::new("a", "1.0-r0").file("usr/share/a", arch.name());
+            mirror
+                .base(BaseBuilder::new(arch.name(), "3.99.0"))
+                .package_for("main", arch.name(), package)
+        })
+        .build_in(&kitchen.path("mirror"));
+    let server = Server::start_folder(mirror.root());
+    let url = server.url("");
+    let recipe = |arches: &[Arch]| {
+        let arches: Vec<_> = arches.iter().map(|arch| arch.name()).collect();
+        let text = format!(
+            "name = \"n\"\narch = {arches:?}\npackages = [\"a\"]\nmirrors = [\"{url}\"]\n\
+             [base]\nrelease = \"3.99.0\"\n\
+             [[repository]]\nurl = \"{url}/v3.99/main\"\nkeys = [{:?}]\n",
+            mirror.key_file().display().to_string()
+        );
+        fs_err::write(kitchen.path("prebake.toml"), text).unwrap();
+        Recipe::read(&kitchen.path("prebake.toml")).unwrap()
+    };
+    let lock = |arches: &[Arch], context: &Context| {
+        let _ = fs_err::remove_file(kitchen.path("prebake.lock"));
+        update_lock(&recipe(arches), &Upgrade::Keep, context)
+    };
+    // One after the other they would wait for each other until the client gives up.
+    let index = |arch: Arch| format!("/v3.99/main/{arch}/APKINDEX.tar.gz");
+    let [one, other] = arches.map(index);
+    server.fault(&one, Fault::After(other.clone()));
+    server.fault(&other, Fault::After(one));
+    let heard = Heard::default();
+    let context = kitchen.context_of(Arc::new(heard.clone()));
+    let both = lock(&arches, &context).unwrap().lock;
+    server.clear_faults();
+    // It is what they have one by one, in the recipe's order.
+    let alone = |arch| lock(&[arch], &kitchen.context()).unwrap().lock.rootfs;
+    assert_eq!(both.rootfs, arches.map(alone).concat());
+    let text = both.to_text();
+    assert_eq!(lock(&arches, &context).unwrap().lock.to_text(), text);
+    // What is told of one is told to its own listener, and nothing to that of all.
+    let heard = heard.all.lock().unwrap().clone();
+    for (of, what) in &heard {
+        let arch = of.expect("the work on one architecture").name();
+        let other = arches.iter().find(|other| other.name() != arch).unwrap();
+        assert!(!what.contains(other.name()), "{arch} was told: {what}");
+    }
+    for arch in arches {
+        let whole = (Some(arch), format!("0 main/{arch}/APKINDEX.tar.gz"));
+        assert!(heard.contains(&whole), "{heard:?}");
+    }
+    // Of several errors the first architecture's is told, whichever came first.
+    for arch in arches {
+        server.put(&index(arch), b"no index");
+    }
+    for order in [arches, [Arch::X86_64, Arch::Aarch64]] {
+        let error = lock(&order, &context).unwrap_err().to_string();
+        assert!(error.contains(order[0].name()), "{error}");
+    }
 }

@@ -28,21 +28,23 @@ mod report;
 mod scratch;
 mod scripts;
 mod state;
+mod twins;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use prebake_apk::path::GuestPath;
 use prebake_apk::version::Dialect;
 
-use crate::tree::{Node, NodeId, Place, SourceId, Tree};
+use crate::tree::{FileContent, Node, NodeId, Place, SourceId, Tree};
 
 pub use added::Owner;
-pub use base::{Base, MAX_INLINE, NamedFile};
+pub use base::{Base, MAX_INLINE, MAX_INLINE_TOTAL, NamedFile};
 pub use error::MergeError;
 pub use package::NewPackage;
 pub use placed::ChangeError;
 pub use report::{Report, Script, Trigger};
 pub use scripts::Call;
+pub use twins::{Bringer, Twins};
 
 use directories::Touched;
 use owners::Names;
@@ -70,6 +72,10 @@ pub struct Merge {
     visited: BTreeSet<GuestPath>,
     /// What apk makes without a time of its own, so that it gets the last epoch's.
     made: Vec<NodeId>,
+    /// The names and labels of the packages that came or went, in their order.
+    sources: Vec<(String, String)>,
+    /// How many bytes of contents were handed in inline.
+    inline: u64,
     current: Option<Pending>,
     /// The package that is being removed.
     leaving: Option<PackageId>,
@@ -99,6 +105,8 @@ impl Merge {
             touched: BTreeMap::new(),
             visited: BTreeSet::new(),
             made: Vec::new(),
+            sources: Vec::new(),
+            inline: 0,
             current: None,
             leaving: None,
             due: Queue::new(),
@@ -140,7 +148,7 @@ impl Merge {
     }
 
     /// Goes on to the next source and returns its number.
-    fn next_source(&mut self) -> Result<SourceId, MergeError> {
+    fn next_source(&mut self, name: &[u8], label: String) -> Result<SourceId, MergeError> {
         if self.current.is_some() || self.leaving.is_some() {
             return Err(MergeError::Order("a change begins within a package"));
         }
@@ -156,7 +164,23 @@ impl Merge {
             source,
             position: 0,
         };
+        let name = String::from_utf8_lossy(name).into_owned();
+        self.sources.push((name, label));
         Ok(source)
+    }
+
+    /// Counts a content that is held in memory.
+    fn count_inline(
+        &mut self,
+        path: &GuestPath,
+        file: Option<&FileContent>,
+    ) -> Result<(), MergeError> {
+        let bytes = file.and_then(FileContent::bytes).unwrap_or_default();
+        self.inline += bytes.len() as u64;
+        if self.inline > MAX_INLINE_TOTAL {
+            return Err(MergeError::TooMuchInline { path: path.clone() });
+        }
+        Ok(())
     }
 
     /// Goes on to the next entry of the source and returns its place.

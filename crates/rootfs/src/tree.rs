@@ -5,6 +5,7 @@ mod digest;
 mod dump;
 mod order;
 mod resolve;
+mod twins;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -157,6 +158,14 @@ impl Node {
     /// Says whether it is a directory.
     pub fn is_directory(&self) -> bool {
         matches!(self.kind, NodeKind::Directory)
+    }
+
+    /// Says whether it is a device.
+    pub fn is_device(&self) -> bool {
+        matches!(
+            self.kind,
+            NodeKind::CharDevice(_) | NodeKind::BlockDevice(_)
+        )
     }
 
     /// Returns a regular file's content.

@@ -49,6 +49,8 @@ struct Shared {
     folder: Option<PathBuf>,
     plan: Mutex<Plan>,
     log: Mutex<Vec<Request>>,
+    /// Told of every request in the log, and of the end.
+    logged: Condvar,
     tls: Option<Arc<ServerConfig>>,
     open: Open,
     stop: Stop,
@@ -91,6 +93,7 @@ impl Server {
             folder,
             plan: Mutex::default(),
             log: Mutex::default(),
+            logged: Condvar::new(),
             tls,
             open: Open::default(),
             stop: Stop::default(),
@@ -190,6 +193,9 @@ pub fn refused(path: &str) -> String {
 impl Drop for Server {
     fn drop(&mut self) {
         self.shared.stop.set();
+        // Who has just looked for a request and not found it sleeps once the log is free.
+        drop(guard(&self.shared.log));
+        self.shared.logged.notify_all();
         self.shared.open.close_all();
         // Wakes the accepting thread, which then sees that it is over.
         drop(TcpStream::connect(self.address));
@@ -264,6 +270,10 @@ impl Shared {
             };
             let fault = guard(&self.plan).take(&request.path);
             guard(&self.log).push(request.clone());
+            self.logged.notify_all();
+            if let Some(Fault::After(other)) = &fault {
+                self.await_request(other);
+            }
             if !matches!(fault, Some(Fault::Reset(_))) {
                 stream.read_exact(&mut [0])?;
             }
@@ -280,6 +290,15 @@ impl Shared {
                 return Ok(after);
             }
         }
+    }
+
+    /// Waits until `path` was asked for, or until it is over.
+    fn await_request(&self, path: &str) {
+        let log = guard(&self.log);
+        let missing = |log: &mut Vec<Request>| {
+            !self.stop.is_set() && !log.iter().any(|request| request.path == path)
+        };
+        drop(self.logged.wait_while(log, missing));
     }
 
     fn content(&self, path: &str) -> Option<Arc<[u8]>> {

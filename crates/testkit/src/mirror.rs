@@ -9,8 +9,9 @@ use tempfile::TempDir;
 
 use crate::base::BaseBuilder;
 use crate::key::{Algorithm, SigningKey};
+use crate::member::Member;
 use crate::package::{Package, PackageBuilder};
-use crate::stanza::{index_archive, index_text};
+use crate::stanza::{index_archive_at, index_text};
 
 /// A mirror to be made.
 #[derive(Clone, Debug)]
@@ -18,6 +19,7 @@ pub struct MirrorBuilder {
     branch: String,
     key: SigningKey,
     algorithm: Algorithm,
+    index_time: i64,
     bases: Vec<BaseBuilder>,
     /// By the repository's name and the architecture.
     repositories: BTreeMap<(String, String), Vec<PackageBuilder>>,
@@ -42,6 +44,7 @@ impl MirrorBuilder {
             branch: branch.to_owned(),
             key: SigningKey::named("testkit"),
             algorithm: Algorithm::Rsa,
+            index_time: Member::MTIME,
             bases: Vec::new(),
             repositories: BTreeMap::new(),
         }
@@ -58,6 +61,13 @@ impl MirrorBuilder {
     #[must_use]
     pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
         self.algorithm = algorithm;
+        self
+    }
+
+    /// Sets when the indexes were made, in seconds since 1970; 0 as of a tool that writes no time.
+    #[must_use]
+    pub fn index_time(mut self, time: i64) -> Self {
+        self.index_time = time;
         self
     }
 
@@ -130,7 +140,8 @@ impl MirrorBuilder {
             for package in &made {
                 write(&folder.join(package.file_name()), &package.bytes());
             }
-            let index = index_archive(
+            let index = index_archive_at(
+                self.index_time,
                 &index_text(&made),
                 &format!("{repository} of {}", self.branch),
                 &[(&self.key, self.algorithm)],

@@ -68,9 +68,19 @@ pub fn index_archive(
     description: &str,
     signatures: &[(&SigningKey, Algorithm)],
 ) -> Vec<u8> {
+    index_archive_at(Member::MTIME, text, description, signatures)
+}
+
+/// As [`index_archive`], made at that time, in seconds since 1970; 0 as of a tool that writes none.
+pub fn index_archive_at(
+    time: i64,
+    text: &str,
+    description: &str,
+    signatures: &[(&SigningKey, Algorithm)],
+) -> Vec<u8> {
     let members = [
-        Member::file("DESCRIPTION", description),
-        Member::file("APKINDEX", text),
+        Member::file("DESCRIPTION", description).mtime(time),
+        Member::file("APKINDEX", text).mtime(time),
     ];
     let unsigned = gzip(&Archive::of(Flavour::Posix, &members).ended());
     let mut bytes = sign(&unsigned, signatures);

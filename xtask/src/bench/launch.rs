@@ -15,7 +15,7 @@ use prebake_testkit::http::Server;
 use prebake_testkit::shared::shared;
 use tempfile::TempDir;
 
-use super::{ROUNDS, interleave, median, milliseconds, say};
+use super::{ROUNDS, interleave, median, milliseconds, say, text};
 
 /// What is installed: into the rootfs once, or in the old way into each instance.
 struct Sample {
@@ -289,10 +289,6 @@ fn old_way(sample: &Sample, mirror: &Path, server: &Server) -> Result<Duration, 
 
 fn path(path: &Path) -> String {
     path.display().to_string()
-}
-
-fn text(error: impl std::fmt::Display) -> String {
-    error.to_string()
 }
 
 fn chain(error: impl std::error::Error) -> String {

@@ -16,7 +16,7 @@ use prebake_testkit::shared::shared;
 use sha2::Digest as _;
 use tempfile::TempDir;
 
-use super::{instructions, interleave, milliseconds, say};
+use super::{instructions, interleave, milliseconds, say, text};
 
 /// What is asked for: a few packages and what they bring, from both repositories.
 const WORLD: [&str; 6] = ["openssh", "git", "jq", "e2fsprogs", "sfdisk", "nginx"];
@@ -27,7 +27,7 @@ pub(super) fn bench() -> Result<(), String> {
     let shared = shared().ok_or("there is no ../shared: nothing to solve over")?;
     let mirror = shared.join("alpine/v3.19");
     let base = mirror.join("releases/x86_64/alpine-minirootfs-3.19.4-x86_64.tar.gz");
-    let root = TempDir::new().map_err(|error| error.to_string())?;
+    let root = TempDir::new().map_err(text)?;
     let unpacked = Command::new("tar")
         .arg("-xzf")
         .arg(&base)
@@ -40,8 +40,8 @@ pub(super) fn bench() -> Result<(), String> {
     }
     let file = root.path().join("repositories");
     let lines = REPOSITORIES.map(|name| format!("{}\n", mirror.join(name).display()));
-    fs_err::write(&file, lines.concat()).map_err(|error| error.to_string())?;
-    let own = std::env::current_exe().map_err(|error| error.to_string())?;
+    fs_err::write(&file, lines.concat()).map_err(text)?;
+    let own = std::env::current_exe().map_err(text)?;
     let apk = || {
         let mut command = Command::new(shared.join("oracle/apk"));
         command
@@ -87,15 +87,15 @@ pub(super) fn bench() -> Result<(), String> {
 fn prepare(mirror: &Path, root: &Path) -> Result<(), String> {
     let keys = keys(&root.join("etc/apk/keys"))?;
     for name in REPOSITORIES {
-        let bytes = fs_err::read(compressed(mirror, name)).map_err(|error| error.to_string())?;
-        let signed = open_signed_index(&bytes, &keys).map_err(|error| error.to_string())?;
+        let bytes = fs_err::read(compressed(mirror, name)).map_err(text)?;
+        let signed = open_signed_index(&bytes, &keys).map_err(text)?;
         let sha256 = Sha256::of(&bytes);
         let origin = Origin::of(&signed, sha256);
-        let index = Index::parse(signed.index_text).map_err(|error| error.to_string())?;
+        let index = Index::parse(signed.index_text).map_err(text)?;
         let parsed = index.to_parsed(&origin, Dialect::V2).ok_or("it is one")?;
-        fs_err::write(root.join(name), parsed).map_err(|error| error.to_string())?;
+        fs_err::write(root.join(name), parsed).map_err(text)?;
         let path = root.join(format!("{name}.sha256"));
-        fs_err::write(path, sha256.to_string()).map_err(|error| error.to_string())?;
+        fs_err::write(path, sha256.to_string()).map_err(text)?;
     }
     Ok(())
 }
@@ -122,10 +122,9 @@ pub(super) fn child(arguments: &[String]) -> Result<(), String> {
 fn cold(mirror: &Path, root: &Path, keys: &Keyring) -> Result<(), String> {
     let indexes = std::thread::scope(|scope| {
         let open = |name| {
-            let bytes =
-                fs_err::read(compressed(mirror, name)).map_err(|error| error.to_string())?;
-            let signed = open_signed_index(&bytes, keys).map_err(|error| error.to_string())?;
-            let index = Index::parse(signed.index_text).map_err(|error| error.to_string())?;
+            let bytes = fs_err::read(compressed(mirror, name)).map_err(text)?;
+            let signed = open_signed_index(&bytes, keys).map_err(text)?;
+            let index = Index::parse(signed.index_text).map_err(text)?;
             let _ = index.directory(Dialect::V2);
             Ok(index)
         };
@@ -170,9 +169,9 @@ fn all<T>(results: [Result<T, String>; REPOSITORIES.len()]) -> Result<Vec<T>, St
 /// whether the key that signed it is trusted.
 fn read_parsed(root: &Path, name: &str, keys: &Keyring) -> Result<(Index, Origin), String> {
     let sha256 = fs_err::read_to_string(root.join(format!("{name}.sha256")));
-    let sha256 = sha256.map_err(|error| error.to_string())?;
+    let sha256 = sha256.map_err(text)?;
     let sha256 = sha256.parse().map_err(|_| "no hash".to_owned())?;
-    let parsed = fs_err::read(root.join(name)).map_err(|error| error.to_string())?;
+    let parsed = fs_err::read(root.join(name)).map_err(text)?;
     let read = Index::from_parsed(parsed, sha256, Dialect::V2);
     let (index, origin) = read.ok_or("the parsed form is no good")?;
     if origin.is_trusted(keys) {
@@ -184,11 +183,11 @@ fn read_parsed(root: &Path, name: &str, keys: &Keyring) -> Result<(Index, Origin
 
 /// Makes sure that a file has a hash.
 fn check(path: &Path, sha256: Sha256) -> Result<(), String> {
-    let mut file = fs_err::File::open(path).map_err(|error| error.to_string())?;
+    let mut file = fs_err::File::open(path).map_err(text)?;
     let mut hasher = sha2::Sha256::new();
     let mut buffer = vec![0; 1 << 16];
     loop {
-        match file.read(&mut buffer).map_err(|error| error.to_string())? {
+        match file.read(&mut buffer).map_err(text)? {
             0 => break,
             read => hasher.update(buffer.get(..read).unwrap_or_default()),
         }
@@ -202,11 +201,11 @@ fn check(path: &Path, sha256: Sha256) -> Result<(), String> {
 
 /// Solves, and says how much there is to do.
 fn solution(indexes: &[Index], root: &Path) -> Result<(), String> {
-    let text = |path: &str| fs_err::read(root.join(path)).map_err(|error| error.to_string());
-    let installed = text("lib/apk/db/installed")?;
-    let installed = Index::parse(installed).map_err(|error| error.to_string())?;
-    let base = String::from_utf8_lossy(&text("etc/apk/world")?).into_owned();
-    let parse = |entry| Dependency::parse(entry, Dialect::V2).map_err(|error| error.to_string());
+    let read = |path: &str| fs_err::read(root.join(path)).map_err(text);
+    let installed = read("lib/apk/db/installed")?;
+    let installed = Index::parse(installed).map_err(text)?;
+    let base = String::from_utf8_lossy(&read("etc/apk/world")?).into_owned();
+    let parse = |entry| Dependency::parse(entry, Dialect::V2).map_err(text);
     let base = base
         .split_whitespace()
         .map(parse)
@@ -228,17 +227,17 @@ fn solution(indexes: &[Index], root: &Path) -> Result<(), String> {
         architectures: &["x86_64"],
         upgrade: false,
     });
-    let solution = solution.map_err(|error| error.to_string())?;
+    let solution = solution.map_err(text)?;
     say(&format!("{} changes", solution.changes.len()));
     Ok(())
 }
 
 fn keys(folder: &Path) -> Result<Keyring, String> {
     let mut keys = Keyring::new();
-    for entry in fs_err::read_dir(folder).map_err(|error| error.to_string())? {
-        let path = entry.map_err(|error| error.to_string())?.path();
-        let pem = fs_err::read(&path).map_err(|error| error.to_string())?;
-        let key = PublicKey::from_pem(&pem).map_err(|error| error.to_string())?;
+    for entry in fs_err::read_dir(folder).map_err(text)? {
+        let path = entry.map_err(text)?.path();
+        let pem = fs_err::read(&path).map_err(text)?;
+        let key = PublicKey::from_pem(&pem).map_err(text)?;
         keys.insert(
             path.file_name()
                 .unwrap_or_default()

@@ -17,6 +17,8 @@ pub struct Origin {
     pub signers: Vec<String>,
     /// The repository's description of itself.
     pub description: Vec<u8>,
+    /// When the index was made, in seconds since 1970: see [`SignedIndex::made`].
+    pub made: Option<u64>,
 }
 
 impl Origin {
@@ -28,6 +30,7 @@ impl Origin {
             key_name: signed.key_name.clone(),
             signers: signed.signers.clone(),
             description: signed.description.clone(),
+            made: signed.made,
         }
     }
 

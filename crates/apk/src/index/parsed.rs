@@ -33,7 +33,7 @@ mod write;
 
 /// The first bytes of the footer. The number goes up with every change of the form or of what a
 /// table means, so that no other version's is read.
-const MAGIC: &[u8; 16] = b"prebake index 2\n";
+const MAGIC: &[u8; 16] = b"prebake index 3\n";
 
 /// The bytes of a package: its identity, then words. The texts are its version and architecture;
 /// its name is a position; the size in bytes takes two words. The last three words say where what
@@ -341,6 +341,7 @@ impl Index {
             return None;
         }
         let mut rest = Taken(body.get(rest)?);
+        let made = u64::from_le_bytes(*rest.take(8)?.first_chunk()?);
         let description = rest.text()?.to_vec();
         let key_name = String::from_utf8(rest.text()?.to_vec()).ok()?;
         let mut signers = Vec::new();
@@ -353,6 +354,7 @@ impl Index {
             key_name,
             signers,
             description,
+            made: (made > 0).then_some(made),
         };
         let parsed = Parsed {
             bytes,

@@ -4,13 +4,23 @@ use std::fmt;
 use std::io;
 
 use crate::digest::DigestError;
-use crate::limits::{MAX_LINK_TARGET, MAX_OWNER_NAME, MAX_TAR_ENTRIES, MAX_TAR_METADATA};
+use crate::limits::{
+    MAX_CONTENTS, MAX_FILE, MAX_LINK_TARGET, MAX_OWNER_NAME, MAX_TAR_ENTRIES, MAX_TAR_HELD,
+    MAX_TAR_METADATA,
+};
 use crate::path::PathError;
+use crate::shown::shown;
 
 /// An archive that cannot be read, and where.
 #[derive(Debug)]
-pub struct TarError {
+pub struct TarError(Box<Inner>);
+
+/// What is known of an error. Boxed, for most results are none.
+#[derive(Debug)]
+struct Inner {
     offset: u64,
+    /// The name of the entry, as far as it is known.
+    entry: Option<String>,
     kind: TarErrorKind,
 }
 
@@ -78,6 +88,27 @@ pub enum TarErrorKind {
     /// More than [`MAX_TAR_ENTRIES`] entries.
     #[error("the archive has more than {MAX_TAR_ENTRIES} entries")]
     TooManyEntries,
+    /// Names, link targets and extended attributes over [`MAX_TAR_HELD`].
+    #[error(
+        "the names, link targets and extended attributes of the archive have more than \
+         {MAX_TAR_HELD} bytes together"
+    )]
+    TooMuchHeld,
+    /// A file over [`MAX_FILE`].
+    #[error("the file has {size} bytes, more than {MAX_FILE}")]
+    FileTooLarge {
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// Files over [`MAX_CONTENTS`].
+    #[error("the files of the archive have more than {MAX_CONTENTS} bytes together")]
+    ContentsTooLarge,
+    /// A GNU header with something where a POSIX header has the beginning of the name.
+    #[error("the GNU header has bytes in the place of a POSIX header's prefix")]
+    GnuPrefix,
+    /// A GNU long name or link target that is empty, has no NUL at its end or goes on behind it.
+    #[error("the {0} is empty or does not end with its NUL")]
+    LongText(&'static str),
     /// The header and its pax record give two sizes.
     #[error("the header says {header} bytes and its pax record {pax}")]
     ContradictorySize {
@@ -101,12 +132,16 @@ pub enum TarErrorKind {
         #[source]
         source: PathError,
     },
-    /// A regular file whose name ends with `/`, which old archives use for directories.
-    #[error("the file `{name}` is named like a directory")]
+    /// Something else than a directory whose name is empty or ends with `/`, which old archives use
+    /// for directories.
+    #[error("the entry `{name}`, which is no directory, is named like a directory")]
     FileNamedAsDirectory {
         /// The name.
         name: String,
     },
+    /// An entry without a name.
+    #[error("an entry has no name")]
+    NoName,
     /// A link to nothing.
     #[error("a link has no target")]
     NoLinkTarget,
@@ -126,28 +161,51 @@ pub enum TarErrorKind {
 
 impl TarError {
     pub(super) fn new(offset: u64, kind: TarErrorKind) -> Self {
-        Self { offset, kind }
+        Self(Box::new(Inner {
+            offset,
+            entry: None,
+            kind,
+        }))
+    }
+
+    /// Says which entry it is.
+    pub(super) fn of(mut self, name: &[u8]) -> Self {
+        self.0.entry = (!name.is_empty()).then(|| shown(name));
+        self
+    }
+
+    /// Returns the name of the entry that is wrong, where it is known.
+    pub fn entry(&self) -> Option<&str> {
+        self.0.entry.as_deref()
     }
 
     /// Returns where the entry begins that is wrong, in bytes from the start of the archive.
     pub fn offset(&self) -> u64 {
-        self.offset
+        self.0.offset
     }
 
     /// Returns what is wrong.
     pub fn kind(&self) -> &TarErrorKind {
-        &self.kind
+        &self.0.kind
     }
 }
 
 impl fmt::Display for TarError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (at byte {} of it)", self.kind, self.offset)
+        write!(f, "{} (", self.0.kind)?;
+        let said = matches!(
+            self.0.kind,
+            TarErrorKind::Name { .. } | TarErrorKind::FileNamedAsDirectory { .. }
+        );
+        if let Some(entry) = self.0.entry.as_ref().filter(|_| !said) {
+            write!(f, "entry `{entry}`, ")?;
+        }
+        write!(f, "at byte {} of it)", self.0.offset)
     }
 }
 
 impl std::error::Error for TarError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.kind.source()
+        self.0.kind.source()
     }
 }

@@ -89,28 +89,40 @@ impl Header {
         let mut name = text(field(0, 100)).to_vec();
         // In the GNU dialect other things stand where POSIX has the name's beginning.
         let prefix = text(field(345, 155));
-        if !gnu && !prefix.is_empty() {
+        // Python's `tarfile` puts the prefix before the name in both.
+        if gnu && field(345, 155).iter().any(|byte| *byte != 0) {
+            return Err(TarErrorKind::GnuPrefix);
+        }
+        if !prefix.is_empty() {
             name = [prefix, b"/", &name].concat();
         }
-        let number = |from, length| {
-            unsigned(field(from, length)).and_then(|number| u32::try_from(number).ok())
+        // A number that only a pax record may say has to be one all the same: Python's `tarfile` ends
+        // at a header where any field is none.
+        let number = |from, length, what| {
+            let number = signed(field(from, length)).ok_or(TarErrorKind::Number(what))?;
+            Ok(u32::try_from(number).ok())
         };
         Ok(Self {
             kind,
             name,
             link: text(field(157, 100)).to_vec(),
             // Some writers put the whole `st_mode` there; the type of the file is elsewhere.
-            mode: number(100, 8).ok_or(TarErrorKind::Number("mode"))? & 0o7777,
-            uid: number(108, 8),
-            gid: number(116, 8),
+            mode: number(100, 8, "mode")?.ok_or(TarErrorKind::Number("mode"))? & 0o7777,
+            uid: number(108, 8, "uid")?,
+            gid: number(116, 8, "gid")?,
             size: unsigned(field(124, 12)).ok_or(TarErrorKind::Number("size"))?,
             mtime: signed(field(136, 12)).ok_or(TarErrorKind::Number("mtime"))?,
             user: text(field(265, 32)).to_vec(),
             group: text(field(297, 32)).to_vec(),
-            device_major: number(329, 8),
-            device_minor: number(337, 8),
+            device_major: number(329, 8, "device number")?,
+            device_minor: number(337, 8, "device number")?,
         })
     }
+}
+
+/// Returns the name that stands in a block, whether that is a header or not.
+pub(super) fn name(block: &[u8; BLOCK]) -> &[u8] {
+    text(block.get(..100).unwrap_or_default())
 }
 
 /// A field's text: up to its first NUL, or all of it.

@@ -5,17 +5,20 @@ pub(super) fn unsigned(field: &[u8]) -> Option<u64> {
     u64::try_from(signed(field)?).ok()
 }
 
-/// Reads a field: octal digits with spaces before and a space or NUL behind, or GNU's base-256,
-/// whose first bit is set and whose second is the sign.
+/// Reads a field: octal digits with spaces before and spaces or NULs behind, or GNU's base-256, whose
+/// first byte says that it is one and no more than the sign: other bits there, and other white
+/// space, are read differently by other programs.
 pub(super) fn signed(field: &[u8]) -> Option<i64> {
     match field {
-        [first, rest @ ..] if first & 0x80 != 0 => base_256(*first, rest),
+        [first @ (0x80 | 0xff), rest @ ..] => base_256(*first, rest),
+        [first, ..] if first & 0x80 != 0 => None,
         _ => octal(field),
     }
 }
 
 fn octal(field: &[u8]) -> Option<i64> {
-    let digits = field.trim_ascii_start();
+    let spaces = field.iter().take_while(|byte| **byte == b' ').count();
+    let digits = field.get(spaces..)?;
     let end = digits
         .iter()
         .position(|byte| !byte.is_ascii_digit())
@@ -24,7 +27,11 @@ fn octal(field: &[u8]) -> Option<i64> {
     if !rest.iter().all(|byte| matches!(byte, b' ' | 0)) {
         return None;
     }
-    // No digits at all are a zero: many writers leave a field that does not matter empty.
+    // No digits at all are a zero: many writers leave a field that does not matter empty. Of blanks
+    // GNU tar says that they are none.
+    if digits.is_empty() && spaces > 0 {
+        return None;
+    }
     digits.iter().try_fold(0_i64, |value, digit| match digit {
         b'0'..=b'7' => value
             .checked_mul(8)
@@ -35,12 +42,7 @@ fn octal(field: &[u8]) -> Option<i64> {
 
 fn base_256(first: u8, rest: &[u8]) -> Option<i64> {
     // Two's complement over the whole field but its first bit.
-    let negative = first & 0x40 != 0;
-    let head = if negative {
-        i128::from(first) - 0x100
-    } else {
-        i128::from(first & 0x7f)
-    };
+    let head = if first == 0xff { -1 } else { 0 };
     let value = rest.iter().try_fold(head, |value, byte| {
         let next = (value << 8) | i128::from(*byte);
         // 12-byte fields fit 96 bits, so that the shift above loses nothing.
@@ -61,11 +63,14 @@ mod tests {
             (b"77777777777\0", Some(0o77_777_777_777)),
             (b"777777777777", Some(0o777_777_777_777)),
             (b"\0\0\0\0", Some(0)),
-            (b"        ", Some(0)),
+            (b"        ", None),
             (b"0000649\0", None),
             (b"644\0 17\0", None),
             (b"-000001\0", None),
             (b"0x00010\0", None),
+            (b"\t000644\0", None),
+            (b"00644\t\0\0", None),
+            (b"\x0000644\0\0", None),
         ] {
             assert_eq!(
                 signed(field),
@@ -86,8 +91,10 @@ mod tests {
         assert_eq!(signed(&largest), Some(i64::MAX));
         largest[4] = 0x80;
         assert_eq!(signed(&largest), None);
-        let mut huge = [0xff; 12];
-        huge[0] = 0xbf;
-        assert_eq!(signed(&huge), None);
+        for first in [0xbf, 0x81, 0xc0, 0xfe] {
+            let mut other = [0; 12];
+            (other[0], other[11]) = (first, 1);
+            assert_eq!(signed(&other), None, "{first:#x}");
+        }
     }
 }

@@ -5,8 +5,9 @@ use super::header::{Header, Kind};
 use super::records::Records;
 use crate::digest::Sha1;
 use crate::entry::{Device, Entry, EntryKind};
-use crate::limits::{MAX_LINK_TARGET, MAX_OWNER_NAME};
+use crate::limits::{MAX_FILE, MAX_LINK_TARGET, MAX_OWNER_NAME};
 use crate::path::GuestPath;
+use crate::shown::shown;
 
 /// The smallest size that a ustar header's eleven octal digits cannot hold, from which on a pax
 /// record may say something else than the header.
@@ -27,14 +28,29 @@ impl Pending {
     }
 
     /// Puts an entry together from its header and from those before it, and returns it with its
-    /// name as the archive spells it. Its content begins at `offset`.
+    /// name as the archive spells it. Its content begins at `offset`. The name is known also where
+    /// the entry cannot be used.
     pub(super) fn describe(
+        mut self,
+        mut header: Header,
+        offset: u64,
+    ) -> (Result<Entry, TarErrorKind>, Vec<u8>) {
+        let records = self.records.as_mut();
+        let name = self
+            .long_name
+            .take()
+            .or_else(|| records.and_then(|records| records.path.take()))
+            .unwrap_or_else(|| std::mem::take(&mut header.name));
+        (self.describe_named(header, offset, &name), name)
+    }
+
+    fn describe_named(
         self,
         header: Header,
         offset: u64,
-    ) -> Result<(Entry, Vec<u8>), TarErrorKind> {
+        name: &[u8],
+    ) -> Result<Entry, TarErrorKind> {
         let records = self.records.unwrap_or_default();
-        let name = self.long_name.or(records.path).unwrap_or(header.name);
         let link = self.long_link.or(records.link_path).unwrap_or(header.link);
         let size = match records.size {
             None => header.size,
@@ -49,12 +65,18 @@ impl Pending {
         if size != 0 && header.kind != Kind::File {
             return Err(TarErrorKind::SizeOfNoFile { size });
         }
-        let path = GuestPath::from_archive(&name).map_err(|source| TarErrorKind::Name {
-            name: lossy(&name),
+        if size > MAX_FILE {
+            return Err(TarErrorKind::FileTooLarge { size });
+        }
+        let path = GuestPath::from_archive(name).map_err(|source| TarErrorKind::Name {
+            name: shown(name),
             source,
         })?;
-        if header.kind == Kind::File && (path.is_root() || name.ends_with(b"/")) {
-            return Err(TarErrorKind::FileNamedAsDirectory { name: lossy(&name) });
+        if name.is_empty() {
+            return Err(TarErrorKind::NoName);
+        }
+        if header.kind != Kind::Directory && (path.is_root() || name.ends_with(b"/")) {
+            return Err(TarErrorKind::FileNamedAsDirectory { name: shown(name) });
         }
         let device = || {
             Ok(Device {
@@ -78,7 +100,7 @@ impl Pending {
                 Ok(target) => target,
                 Err(source) => {
                     return Err(TarErrorKind::Name {
-                        name: lossy(&link),
+                        name: shown(&link),
                         source,
                     });
                 }
@@ -96,7 +118,7 @@ impl Pending {
         if user.len() > MAX_OWNER_NAME || group.len() > MAX_OWNER_NAME {
             return Err(TarErrorKind::OwnerName);
         }
-        let entry = Entry {
+        Ok(Entry {
             path,
             kind,
             mode: header.mode,
@@ -118,11 +140,6 @@ impl Pending {
             },
             size,
             offset,
-        };
-        Ok((entry, name))
+        })
     }
-}
-
-fn lossy(name: &[u8]) -> String {
-    String::from_utf8_lossy(name).into_owned()
 }

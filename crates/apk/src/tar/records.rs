@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::TarErrorKind;
+use crate::shown::shown;
 
 /// The key of the checksum that apk's packages carry.
 const CHECKSUM: &[u8] = b"APK-TOOLS.checksum.SHA1";
@@ -59,9 +60,7 @@ impl Records {
     }
 
     fn take(&mut self, key: &[u8], value: &[u8]) -> Result<(), TarErrorKind> {
-        let wrong = || TarErrorKind::RecordValue {
-            key: String::from_utf8_lossy(key).into_owned(),
-        };
+        let wrong = || TarErrorKind::RecordValue { key: shown(key) };
         let same = match key {
             b"path" => once(&mut self.path, name(value).ok_or_else(wrong)?),
             b"linkpath" => once(&mut self.link_path, name(value).ok_or_else(wrong)?),
@@ -72,7 +71,7 @@ impl Records {
             b"gname" => once(&mut self.group, value.to_vec()),
             b"mtime" => once(&mut self.mtime, seconds(value).ok_or_else(wrong)?),
             CHECKSUM => once(&mut self.checksum, value.to_vec()),
-            b"SCHILY.realsize" => return Err(TarErrorKind::Sparse),
+            b"SCHILY.realsize" | b"SUN.holesdata" => return Err(TarErrorKind::Sparse),
             _ if key.starts_with(b"GNU.sparse.") => return Err(TarErrorKind::Sparse),
             _ => match key.strip_prefix(XATTR) {
                 Some(b"") => return Err(wrong()),
@@ -86,9 +85,7 @@ impl Records {
         if same {
             Ok(())
         } else {
-            Err(TarErrorKind::ContradictoryRecords {
-                key: String::from_utf8_lossy(key).into_owned(),
-            })
+            Err(TarErrorKind::ContradictoryRecords { key: shown(key) })
         }
     }
 }

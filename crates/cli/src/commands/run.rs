@@ -12,6 +12,7 @@ use prebake_launch::{
 use serde_json::json;
 
 use self::program::{command, shares};
+pub(crate) use self::start::is_rootfs;
 use self::start::{Start, start};
 use crate::arguments::{Global, RunArguments};
 use crate::failure::Failure;

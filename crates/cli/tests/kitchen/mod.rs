@@ -7,12 +7,13 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// What would change a run from outside the test; none of it reaches the program.
-const NOT_INHERITED: [&str; 14] = [
+const NOT_INHERITED: [&str; 15] = [
     "PREBAKE_CACHE",
     "PREBAKE_INSTANCES",
     "PREBAKE_OFFLINE",
     "PREBAKE_SEAL",
     "PREBAKE_THREADS",
+    "PREBAKE_VENDOR",
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "ALL_PROXY",

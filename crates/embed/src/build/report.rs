@@ -6,7 +6,9 @@
 
 use std::error::Error as _;
 use std::path::Path;
+use std::sync::Arc;
 
+use prebake::arch::Arch;
 use prebake::{Origin, Progress, Reporter, Stage};
 
 use super::error::BakeError;
@@ -92,6 +94,11 @@ impl Progress for Told {
 }
 
 impl Reporter for Told {
+    fn beside(&self, _arch: Arch) -> Arc<dyn Reporter> {
+        // Its lines name what they are about.
+        Arc::new(*self)
+    }
+
     fn stage(&self, stage: &Stage) {
         progress(&stage.to_string());
     }

@@ -1,5 +1,7 @@
 //! A package of one's own: baked once, offline, changed, misused.
 
+use std::path::Path;
+
 use crate::kitchen::{Kitchen, RELEASE};
 use crate::package::{self, Package, build_script, program};
 
@@ -125,7 +127,10 @@ fn nothing_is_fetched_offline() {
 
     // With all of it in the cache, or in a folder that somebody filled, nothing is missing.
     assert_eq!(package.told(&[("PREBAKE_CACHE", &full)]), told);
-    let script = format!("prebake_embed::Bake::new(\".\").vendor({full:?}).cache({empty:?}).run()");
+    let filled = kitchen.cache("filled");
+    kitchen.vendor(&package, Path::new(&filled), &full);
+    let script =
+        format!("prebake_embed::Bake::new(\".\").vendor({filled:?}).cache({empty:?}).run()");
     package.write("build.rs", &build_script(&script));
     fs_err::remove_file(package.baked("tar.gz")).unwrap();
     assert_eq!(package.told(&[]), told);

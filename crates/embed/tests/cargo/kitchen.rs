@@ -1,7 +1,12 @@
 //! A mirror on loopback, and a recipe that is baked from it.
 
-use std::path::PathBuf;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use prebake::recipe::Recipe;
+use prebake::vendor::vendor;
+use prebake::{Cancel, Context, HostOptions, Silent};
 use prebake_testkit::http::Server;
 use prebake_testkit::mirror::{Mirror, MirrorBuilder};
 use tempfile::TempDir;
@@ -66,6 +71,21 @@ keys = [\"keys/{key_name}\"]
         );
         package.write(path, &recipe);
         recipe
+    }
+
+    /// Puts what a package's lock names into a folder, as `prebake vendor` does, with a cache that has
+    /// all of it.
+    pub(crate) fn vendor(&self, package: &Package, folder: &Path, cache: &str) {
+        let recipe = Recipe::read(&package.path("prebake.toml")).unwrap();
+        let context = Context::open(HostOptions {
+            cache: Some(PathBuf::from(cache)),
+            offline: true,
+            threads: NonZeroUsize::MIN,
+            reporter: Arc::new(Silent),
+            cancel: Cancel::default(),
+            environment: &|_| None,
+        });
+        vendor(&recipe, folder, false, &context.unwrap()).unwrap();
     }
 
     /// Returns how many requests there were, and forgets them.

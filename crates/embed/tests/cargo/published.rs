@@ -34,9 +34,10 @@ fn a_published_package_is_built_vendored_and_in_a_sandbox() {
     kitchen.recipe(&author, "prebake.toml", "published-rootfs");
 
     // The author bakes, and so has a lock, and puts the inputs beside it.
-    let inputs = author.path("inputs").display().to_string();
-    let built = author.cargo(&["build"], &[("PREBAKE_CACHE", &inputs)]);
+    let cache = kitchen.cache("cache");
+    let built = author.cargo(&["build"], &[("PREBAKE_CACHE", &cache)]);
     assert!(built.success, "{built:?}");
+    kitchen.vendor(&author, &author.path("inputs"), &cache);
     let identity = fs_err::read_to_string(author.baked("rs")).unwrap();
     let identity = identity.lines().next().unwrap();
     let identity = identity.rsplit(' ').next().unwrap().to_owned();
@@ -61,7 +62,7 @@ fn a_published_package_is_built_vendored_and_in_a_sandbox() {
     let unpacked = run(unpack);
     assert!(unpacked.success, "{unpacked:?}");
     fs_err::write(copy.join(".cargo-checksum.json"), "{\"files\":{}}").unwrap();
-    assert!(copy.join("prebake.lock").exists() && copy.join("inputs/v1").exists());
+    assert!(copy.join("prebake.lock").exists() && copy.join("inputs/v3.99").exists());
 
     let user = Package::new("published-user");
     user.write(

@@ -92,6 +92,23 @@ impl Blob {
         Ok(content)
     }
 
+    /// Returns the file at `path`, wherever it lies, after checking that all of it has that hash:
+    /// it is then as good as one of the cache's, and checked as often.
+    ///
+    /// # Errors
+    ///
+    /// [`CacheError::Damaged`] if the content is another one, [`CacheError::Missing`] if there is
+    /// no such file, [`CacheError::Read`] if it cannot be read, or is a pipe, a device or a folder.
+    pub fn at(path: PathBuf, sha256: &Sha256) -> Result<Self, CacheError> {
+        let kind = fs_err::metadata(&path).map_err(|error| CacheError::read(&path, error))?;
+        if !kind.is_file() {
+            // A pipe or a device could block for ever or never end.
+            let error = io::Error::other("it is not a regular file");
+            return Err(CacheError::read(&path, error));
+        }
+        Self::check(path, sha256)
+    }
+
     /// Names a file that was just written and hashed.
     pub(super) fn new(sha256: Sha256, size: u64, path: PathBuf) -> Self {
         Self { sha256, size, path }
@@ -162,5 +179,31 @@ impl Read for VerifiedBlob {
 impl Seek for VerifiedBlob {
     fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
         self.file.seek(position)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_elsewhere_is_checked_as_one_of_the_cache() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let sha256 = Sha256::of(b"right");
+        let at = || Blob::at(path.clone(), &sha256);
+        assert!(matches!(at(), Err(CacheError::Missing { .. })));
+        fs_err::write(&path, "wrong").unwrap();
+        assert!(matches!(at(), Err(CacheError::Damaged { .. })));
+        fs_err::write(&path, "right").unwrap();
+        let blob = at().unwrap();
+        assert_eq!(blob.read_verified(5).unwrap(), b"right");
+        fs_err::write(&path, "later").unwrap();
+        assert!(matches!(
+            blob.open_verified(),
+            Err(CacheError::Damaged { .. })
+        ));
+        let no_file = Blob::at(folder.path().to_owned(), &sha256);
+        assert!(matches!(no_file, Err(CacheError::Read { .. })));
     }
 }

@@ -10,7 +10,7 @@
 ///
 /// UTF-8 text has no NUL. UTF-16LE of it has one beside each line's end at least, so a NUL tells
 /// them apart.
-pub(super) fn decode(bytes: &[u8]) -> String {
+pub(crate) fn decode(bytes: &[u8]) -> String {
     let marked = bytes.strip_prefix(&[0xff, 0xfe]);
     let text = match marked {
         None if !bytes.contains(&0) => {
@@ -32,7 +32,7 @@ pub(super) fn decode(bytes: &[u8]) -> String {
 }
 
 /// Returns the code of an error, without the way to it: `ERROR_ALREADY_EXISTS`, `0x80370102`.
-pub(super) fn code(text: &str) -> Option<&str> {
+pub(crate) fn code(text: &str) -> Option<&str> {
     let is_edge = |letter: char| !(letter.is_ascii_alphanumeric() || matches!(letter, '/' | '_'));
     let mut words = text.split(is_edge);
     let named = words.clone().find(|word| word.starts_with("Wsl/"));
@@ -47,7 +47,7 @@ fn is_number(word: &str) -> bool {
 
 /// Returns the text for an error: on one line, without the lines that show progress and whatever
 /// else has no letter, and not more of it than one reads.
-pub(super) fn for_people(text: &str) -> String {
+pub(crate) fn for_people(text: &str) -> String {
     /// How much is shown, in characters.
     const MOST: usize = 600;
     let lines = text.lines().map(|line| {

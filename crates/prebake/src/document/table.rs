@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
+use prebake_apk::shown::plain;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::Problem;
@@ -16,6 +17,9 @@ pub struct At<T> {
     /// Where it stands, in bytes.
     pub span: Range<usize>,
 }
+
+/// How much is said of one mistake, in characters: a value that it quotes may be of any length.
+pub(super) const LONGEST: usize = 600;
 
 /// Collects mistakes while the rest is still read, so that one run names them all.
 #[derive(Debug, Default)]
@@ -37,9 +41,9 @@ impl Problems {
 
     fn push(&self, span: &Range<usize>, message: String, hint: Option<String>) {
         self.0.borrow_mut().push(Problem {
-            message,
+            message: plain(&message, LONGEST),
             span: span.clone(),
-            hint,
+            hint: hint.map(|hint| plain(&hint, LONGEST)),
         });
     }
 

@@ -12,6 +12,7 @@ use prebake_rootfs::merge::Script as PackageScript;
 use super::{Lock, LockedBase, LockedIndex, LockedPackage, LockedRootfs, Step};
 use crate::arch::Arch;
 use crate::document::{self, At, DocumentError, Problems, Table};
+use crate::timestamp::Timestamp;
 
 const TOP: &[&str] = &["version", "recipe", "rootfs"];
 const ROOTFS: &[&str] = &[
@@ -26,7 +27,7 @@ const ROOTFS: &[&str] = &[
     "package",
 ];
 const BASE: &[&str] = &["url", "size", "sha256"];
-const INDEX: &[&str] = &["url", "description", "size", "sha256", "key"];
+const INDEX: &[&str] = &["url", "description", "made", "size", "sha256", "key"];
 const PACKAGE: &[&str] = &[
     "name", "version", "tag", "remove", "retag", "path", "url", "size", "sha256", "identity",
     "key", "index",
@@ -72,6 +73,9 @@ pub(super) fn write(lock: &Lock) -> String {
             out.push_str("\n[[rootfs.index]]\n");
             if !index.description.is_empty() {
                 string(&mut out, "description", &index.description);
+            }
+            if let Some(made) = index.made {
+                string(&mut out, "made", &made.to_string());
             }
             blob(&mut out, &index.url, index.size, &index.sha256);
             let _ = writeln!(out, "key = \"{}\"", index.key);
@@ -254,6 +258,10 @@ impl Reader<'_> {
             description: table
                 .string("description")
                 .map_or_else(String::new, |text| text.value),
+            made: match table.string("made") {
+                Some(made) => Some(self.reported(&made.span, Timestamp::from_str(&made.value))?),
+                None => None,
+            },
             size: self.required_number(table, "size")?,
             sha256: self.digest(table, "sha256")?,
             key: self.digest(table, "key")?,
@@ -358,6 +366,7 @@ mod tests {
                 indexes: vec![LockedIndex {
                     url: "file:///i".to_owned(),
                     description: "v3.21".to_owned(),
+                    made: Some(Timestamp::from_seconds(1_718_724_996)),
                     size: 2,
                     sha256,
                     key: sha256,
@@ -415,6 +424,7 @@ mod tests {
                 "scripts",
                 "triggers",
                 "description",
+                "made",
                 "tag",
                 "remove",
                 "retag",

@@ -138,7 +138,8 @@ impl Recipe {
     /// Returns the digest of everything in the recipe that decides what is in the rootfs.
     ///
     /// The content of files and keys counts, not where they are; so do the URLs, which the lock
-    /// repeats. The name, the outputs and the fallback mirrors do not: they change no byte of it.
+    /// repeats. The name, the outputs, the fallback mirrors and the
+    /// vendored folder do not: they change no byte of it.
     pub fn digest(&self) -> Result<Sha256, Error> {
         let mut fields = Fields(sha2::Sha256::new());
         for arch in &self.arches {

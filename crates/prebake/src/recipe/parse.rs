@@ -1,6 +1,7 @@
 //! From a recipe's text to a [`Recipe`].
 
 mod account;
+mod audit;
 mod base;
 mod etc;
 mod file;
@@ -26,8 +27,10 @@ const TOP: &[&str] = &[
     "arch",
     "packages",
     "mirrors",
+    "vendor",
     "base",
     "repository",
+    "unusual",
     "scripts",
     "script",
     "user",
@@ -38,6 +41,7 @@ const TOP: &[&str] = &[
     "dir",
     "remove",
     "etc",
+    "audit",
     "output",
 ];
 const REPOSITORY: &[&str] = &["url", "tag", "keys", "mirrors"];
@@ -91,6 +95,10 @@ impl Reader<'_> {
         let (packages, locals) = self.packages(top, &arches);
         let base = self.base(top, &arches);
         let mirrors = self.urls(&top.strings("mirrors"));
+        let vendor = top.string("vendor");
+        if let Some(empty) = vendor.as_ref().filter(|folder| folder.value.is_empty()) {
+            self.problems.add(&empty.span, "`vendor` names no folder");
+        }
         let repositories = all(top, "repository", REPOSITORY, |table| {
             self.repository(table)
         });
@@ -125,7 +133,9 @@ impl Reader<'_> {
             } else {
                 mirrors
             },
+            vendor: vendor.map(|folder| self.folder.join(folder.value)),
             repositories,
+            unusual: self.unusual(top),
             scripts: self.scripts(top),
             groups,
             users,
@@ -135,8 +145,25 @@ impl Reader<'_> {
             directories,
             removals,
             etc,
+            audit: self.audit(top),
             outputs,
         })
+    }
+
+    /// Reads the names of packages; an empty list is a slip.
+    fn unusual(&self, top: &Table<'_>) -> Vec<At<String>> {
+        let names = top.strings("unusual");
+        for name in &names {
+            let plain = |char: char| char.is_whitespace() || "/@<>=~".contains(char);
+            if name.value.is_empty() || name.value.contains(plain) {
+                self.problems.add_with_hint(
+                    &name.span,
+                    format!("`{}` is not the name of a package", name.value),
+                    "name a package without its version, or `base` for the base",
+                );
+            }
+        }
+        names
     }
 
     fn is_name(&self, name: &At<String>) -> bool {

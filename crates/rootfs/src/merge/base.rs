@@ -12,7 +12,10 @@ use crate::tree::{FileContent, Node, NodeKind};
 
 /// The most bytes of one file that should be handed in inline. Alpine's largest such file, the
 /// database of a full desktop, has some ten million.
-pub const MAX_INLINE: u64 = 256 << 20;
+pub const MAX_INLINE: u64 = 24 << 20;
+
+/// The most bytes of all such files together.
+pub const MAX_INLINE_TOTAL: u64 = 40 << 20;
 
 /// A file's name within its directory, and its bytes.
 pub type NamedFile = (Vec<u8>, Vec<u8>);
@@ -82,6 +85,7 @@ impl Merge {
         entry: Entry,
         file: Option<FileContent>,
     ) -> Result<(), MergeError> {
+        self.count_inline(&entry.path, file.as_ref())?;
         let place = self.next_place();
         let path = self.with_parents(&entry.path, entry.mtime, place)?;
         let bad = |problem| MergeError::BaseEntry {
@@ -92,7 +96,11 @@ impl Merge {
             EntryKind::Hardlink(target) => {
                 let name = self.tree.real_name(&target)?;
                 let id = self.tree.id(&name);
-                let id = id.filter(|id| !self.tree.node(*id).is_some_and(Node::is_directory));
+                // Nothing in an honest archive has a second name of a device.
+                let id = id.filter(|id| {
+                    let node = self.tree.node(*id);
+                    !node.is_some_and(|node| node.is_directory() || node.is_device())
+                });
                 let Some(id) = id else {
                     return Err(MergeError::LinkTarget {
                         path: entry.path,

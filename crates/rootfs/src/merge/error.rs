@@ -6,6 +6,7 @@ use prebake_apk::path::GuestPath;
 use prebake_apk::scripts::ScriptsError;
 use prebake_apk::triggers::TriggersError;
 
+use super::base::MAX_INLINE_TOTAL;
 use crate::tree::ResolveError;
 
 /// Why a merge cannot go on. Packages are named `name-version`.
@@ -88,6 +89,15 @@ pub enum MergeError {
     #[error("the content of {path} is needed to go on, and was not handed in inline")]
     NotInline {
         /// The file.
+        path: GuestPath,
+    },
+    /// The files that the merge must read are over [`MAX_INLINE_TOTAL`].
+    #[error(
+        "the files that have to be read, of which {path} is the last, have more than \
+         {MAX_INLINE_TOTAL} bytes together"
+    )]
+    TooMuchInline {
+        /// The file that is too much.
         path: GuestPath,
     },
     /// Something of the base's is in the way of its own entry.

@@ -124,7 +124,8 @@ impl Merge {
     /// Returns the number that the handles of its contents must carry: changes count from 1, a
     /// removal is one too.
     pub fn begin_package(&mut self, package: NewPackage) -> Result<SourceId, MergeError> {
-        let source = self.next_source()?;
+        let stanza = &package.stanza;
+        let source = self.next_source(&stanza.name, stanza.label())?;
         let old = self.database.find(&package.stanza.name);
         let kind = match old {
             None => ScriptKind::PreInstall,
@@ -158,6 +159,7 @@ impl Merge {
         file: Option<FileContent>,
     ) -> Result<(), MergeError> {
         self.pass_over();
+        self.count_inline(&entry.path, file.as_ref())?;
         let place = self.next_place();
         let mut pending = self.current.take().ok_or(NOT_BEGUN)?;
         let result = self.stage(&mut pending, entry, file, place);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use prebake_apk::installed::Stanza;
 use prebake_apk::package::ScriptKind;
 use prebake_apk::path::GuestPath;
 use prebake_apk::version::Dialect;
@@ -22,8 +23,10 @@ impl Merge {
     /// Begins to remove an installed package: nothing has gone yet, and its `pre-deinstall` is
     /// due.
     pub fn begin_removal(&mut self, name: &[u8]) -> Result<(), MergeError> {
-        self.next_source()?;
         let id = self.database.find(name);
+        let stanza = id.and_then(|id| self.database.stanza(id));
+        let label = stanza.map(Stanza::label).unwrap_or_default();
+        self.next_source(name, label)?;
         let id = id.ok_or_else(|| MergeError::NotInstalled {
             name: String::from_utf8_lossy(name).into_owned(),
         })?;

@@ -26,7 +26,7 @@ pub enum ResolveError {
 
 impl Tree {
     /// Returns the real name of what `path` leads to: every link is followed, also the last.
-    pub(crate) fn resolve(&self, path: &GuestPath) -> Result<GuestPath, ResolveError> {
+    pub fn resolve(&self, path: &GuestPath) -> Result<GuestPath, ResolveError> {
         self.walk(path, true)
     }
 

@@ -59,6 +59,7 @@ fn parsed(index: &Index) -> Index {
         key_name: String::new(),
         signers: Vec::new(),
         description: Vec::new(),
+        made: None,
     };
     let bytes = index
         .to_parsed(&origin, DIALECT)

@@ -46,6 +46,8 @@ pub enum Fault {
     Header(&'static str, String),
     /// Two at once: the first of them in the body, the second in the head (validators, ranges).
     Both(Box<Fault>, Box<Fault>),
+    /// Answers right, but not before this other path was asked for.
+    After(String),
     /// Closes the connection without an answer.
     Hang,
     /// Answers with something that is no HTTP at all.

@@ -171,7 +171,7 @@ impl Writer<'_> {
 fn about(origin: &Origin) -> Vec<u8> {
     let signers = origin.signers.iter().map(String::as_bytes);
     let parts = [&origin.description, origin.key_name.as_bytes()];
-    let mut about = Vec::new();
+    let mut about = origin.made.unwrap_or(0).to_le_bytes().to_vec();
     for part in parts.into_iter().chain(signers) {
         about.extend_from_slice(&(part.len() as u32).to_le_bytes());
         about.extend_from_slice(part);

@@ -42,7 +42,8 @@ pub(crate) fn start(
     Ok(from_recipe(&recipe, arguments.locked, &context, host)?)
 }
 
-fn is_rootfs(path: &Path) -> bool {
+/// Says by its first bytes whether a file is a rootfs, and no recipe.
+pub(crate) fn is_rootfs(path: &Path) -> bool {
     let mut start = [0; GZIP.len()];
     let read = std::fs::OpenOptions::new()
         .read(true)

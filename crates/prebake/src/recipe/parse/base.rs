@@ -8,7 +8,9 @@ use crate::arch::Arch;
 use crate::document::{At, Table};
 use crate::recipe::{Base, TrustedKey};
 
-const BASE: &[&str] = &["release", "url", "sha256", "keys", "scratch", "apk"];
+const BASE: &[&str] = &[
+    "release", "url", "mirrors", "sha256", "keys", "scratch", "apk",
+];
 
 impl Reader<'_> {
     pub(super) fn base(&self, top: &Table<'_>, arches: &[Arch]) -> Option<Base> {
@@ -28,6 +30,16 @@ impl Reader<'_> {
         let url = table
             .string("url")
             .filter(|url| self.is_url(url) && self.is_template(url));
+        let mirrors = table.strings("mirrors").into_iter();
+        let mirrors = mirrors.filter(|url| self.is_url(url) && self.is_template(url));
+        let mirrors: Vec<_> = mirrors.collect();
+        if table.has("mirrors") && !table.has("url") {
+            self.problems.add_with_hint(
+                &table.key_span("mirrors"),
+                "`mirrors` of [base] are other places of its `url`, and there is none",
+                "mirrors of Alpine's own are named above [base]",
+            );
+        }
         let scratch = table.flag("scratch")?;
         let keys = self.keys(&table);
         let apk = self.apk(&table);
@@ -59,6 +71,7 @@ impl Reader<'_> {
             apk,
             release,
             url,
+            mirrors,
             sha256,
             keys,
         })

@@ -1,7 +1,7 @@
 //! Words that more than one section has: digests, keys, URLs, templates, owners.
 
 use prebake_apk::digest::Sha256;
-use prebake_apk::path::GuestPath;
+use prebake_apk::path::{GuestPath, PathError};
 
 use super::Reader;
 use crate::document::{At, Table, nearest};
@@ -100,7 +100,10 @@ impl Reader<'_> {
     /// Reads a text as a path of the rootfs.
     pub(super) fn any_path(&self, path: Option<At<String>>) -> Option<At<GuestPath>> {
         let path = path?;
-        match GuestPath::from_absolute(path.value.as_bytes()) {
+        // Bytes that are no text may hold Latin 1's control characters; a recipe's path is text.
+        let control = path.value.find(char::is_control).map(PathError::Control);
+        let read = GuestPath::from_absolute(path.value.as_bytes());
+        match control.map_or(read, Err) {
             Ok(value) => Some(At {
                 value,
                 span: path.span,
