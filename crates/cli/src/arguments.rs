@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
+use prebake::NETWORK_TIMEOUT;
 use prebake::audit::{Allowance, Kind};
 
 use crate::{environment, exit_code};
@@ -112,12 +113,27 @@ pub(crate) struct HostArguments {
     /// Fetch nothing: use the cache and vendored folders alone
     #[arg(long)]
     pub(crate) offline: bool,
+    /// Let the recipe name only what lies in its own folder
+    #[arg(long)]
+    pub(crate) untrusted: bool,
     /// Look for files in this folder first, which `prebake vendor` filled; may be given again
     #[arg(long, value_name = "DIR")]
     pub(crate) vendor: Vec<PathBuf>,
     /// Keep downloads in this folder
     #[arg(long, value_name = "DIR")]
     pub(crate) cache: Option<PathBuf>,
+    /// Ask this cache that many machines share before any mirror: s3://BUCKET/PATH, gs://…,
+    /// az://…, https://… or file:///DIR
+    #[cfg(feature = "remote-cache")]
+    #[arg(long, value_name = "URL")]
+    pub(crate) remote_cache: Option<String>,
+    /// Give the shared cache what is downloaded from elsewhere
+    #[cfg(feature = "remote-cache")]
+    #[arg(long)]
+    pub(crate) remote_cache_write: bool,
+    /// Give a server up that is silent for so long [default: 30]
+    #[arg(long, value_name = "SECONDS", env = NETWORK_TIMEOUT, hide_env = true)]
+    pub(crate) network_timeout: Option<String>,
     /// Compress with this many threads; changes no output
     #[arg(long, value_name = "N", env = environment::THREADS, hide_env = true)]
     pub(crate) threads: Option<NonZeroUsize>,

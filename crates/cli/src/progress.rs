@@ -143,6 +143,10 @@ impl Progress for Bars {
         ));
     }
 
+    fn warning(&self, text: &str) {
+        self.say(&format!("warning: {text}"));
+    }
+
     fn finish(&self, _item: usize, _origin: Origin) {
         self.bar.tick();
     }

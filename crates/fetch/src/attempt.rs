@@ -9,7 +9,7 @@ use crate::error::is_transient_status;
 use crate::range::ContentRange;
 use crate::retry::retry_after;
 use crate::source::Source;
-use crate::{CacheError, Problem, Request, Response, Validators};
+use crate::{CacheError, Options, Problem, Request, Response, Validators};
 
 /// How many bytes are read at once; the token is looked at between two reads.
 const CHUNK: usize = 64 * 1024;
@@ -185,7 +185,7 @@ fn receive(
             return Err(Problem::TooLarge { limit }.into());
         }
         growing.part.append(bytes)?;
-        if !window.fast_enough(job, read as u64) {
+        if !window.fast_enough(job.options, read as u64) {
             return Err(Problem::TooSlow(job.options.min_speed).into());
         }
     }
@@ -254,27 +254,28 @@ fn broken(received: u64, total: Option<u64>, source: io::Error) -> Problem {
 }
 
 /// Watches that a download stays faster than a hang.
-struct Window {
+pub(crate) struct Window {
     began: Instant,
     bytes: u64,
 }
 
 impl Window {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             began: Instant::now(),
             bytes: 0,
         }
     }
 
-    fn fast_enough(&mut self, job: &Job<'_>, read: u64) -> bool {
+    /// Counts what was read; says whether it came fast enough for `options`.
+    pub(crate) fn fast_enough(&mut self, options: &Options, read: u64) -> bool {
         self.bytes += read;
         let elapsed = self.began.elapsed();
-        if elapsed < job.options.slow_window {
+        if elapsed < options.slow_window {
             return true;
         }
         let speed = u128::from(self.bytes) * 1000 / elapsed.as_millis().max(1);
         *self = Self::new();
-        speed >= u128::from(job.options.min_speed)
+        speed >= u128::from(options.min_speed)
     }
 }

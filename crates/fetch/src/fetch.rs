@@ -1,12 +1,13 @@
 //! Many files at once.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use prebake_apk::digest::Sha256;
 
 use crate::download::{self, Stopped};
-use crate::{Blob, Cache, Cancel, FetchError, Kind, Options, Progress, Transport};
+use crate::remote::Shared;
+use crate::{Blob, Cache, Cancel, FetchError, Kind, Options, Progress, Remote, Transport};
 
 /// A file that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,10 +24,8 @@ pub struct Wanted {
     pub sha256: Option<Sha256>,
     /// The most bytes to take.
     pub limit: u64,
-    /// Whether a file with no known hash is downloaded even where the cache remembers what its URL
-    /// held and the server would say that it still does: for a file that nothing else vouches for,
-    /// which somebody who can write to the cache could exchange.
-    pub fresh: bool,
+    /// What is made of the cache's memory of a file with no known hash.
+    pub remembered: Remembered,
 }
 
 impl Wanted {
@@ -41,9 +40,23 @@ impl Wanted {
             size: None,
             sha256: None,
             limit: Self::DEFAULT_LIMIT,
-            fresh: false,
+            remembered: Remembered::Confirmed,
         }
     }
+}
+
+/// What is made of what the cache remembers of a URL: which file it held, and by what its server
+/// can be asked whether it still does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Remembered {
+    /// That file is taken if the server says that it is unchanged: right for what is signed.
+    Confirmed,
+    /// That file is taken if it has the SHA-256 that stands in the file beside it, whose URL ends in
+    /// `.sha256`: for what nothing else vouches for, which somebody who can write to the cache
+    /// could exchange. Otherwise it is downloaded again.
+    Summed,
+    /// It is downloaded again.
+    Ignored,
 }
 
 /// A file that was had.
@@ -63,6 +76,8 @@ pub struct Fetched {
 pub enum Origin {
     /// It was in the cache, by its hash.
     Cached,
+    /// A cache that many machines share had it, by its hash.
+    Shared,
     /// It was downloaded now.
     Downloaded,
     /// The server said that the cached one is still the current one.
@@ -77,6 +92,7 @@ pub struct Fetcher {
     transport: Arc<dyn Transport>,
     options: Options,
     cancel: Cancel,
+    remote: OnceLock<Arc<Shared>>,
 }
 
 impl std::fmt::Debug for Fetcher {
@@ -107,7 +123,22 @@ impl Fetcher {
             transport,
             options,
             cancel,
+            remote: OnceLock::new(),
         }
+    }
+
+    /// Asks a cache that many machines share for files with a known hash, after the own cache and
+    /// before any URL; never offline. Pulling the token of [`Fetcher::new`] interrupts it.
+    /// The first one counts.
+    pub fn set_remote(&self, remote: Arc<dyn Remote>) {
+        let shared = Arc::new(Shared::new(remote, &self.options));
+        let interrupted = Arc::downgrade(&shared);
+        self.cancel.on_cancel(move || {
+            if let Some(shared) = interrupted.upgrade() {
+                shared.interrupt();
+            }
+        });
+        drop(self.remote.set(shared));
     }
 
     /// Returns the cache.
@@ -184,6 +215,7 @@ impl Fetcher {
             transport: &*self.transport,
             options: &self.options,
             cancel: &self.cancel,
+            remote: self.remote.get().map(AsRef::as_ref),
             progress,
             item,
         })?;

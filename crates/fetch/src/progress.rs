@@ -29,6 +29,12 @@ pub trait Progress: Send + Sync {
         let _ = (item, url, problem, wait);
     }
 
+    /// Something went wrong that does not matter for what comes out, in words: a shared cache that
+    /// does not do its work.
+    fn warning(&self, text: &str) {
+        let _ = text;
+    }
+
     /// An item is there.
     fn finish(&self, item: usize, origin: Origin) {
         let _ = (item, origin);

@@ -12,7 +12,7 @@ use crate::{Options, url};
 
 pub use proxies::Proxies;
 
-use http::Http;
+pub(crate) use http::Http;
 
 /// A request for a file or for its end.
 #[derive(Clone, Copy, Debug)]

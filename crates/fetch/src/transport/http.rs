@@ -4,6 +4,8 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use ureq::Agent;
+#[cfg(feature = "remote-cache")]
+use ureq::http::Method;
 use ureq::http::header::{self, HeaderMap, HeaderName};
 use ureq::http::uri::{Scheme, Uri};
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
@@ -25,7 +27,7 @@ const USER_AGENT: &str = concat!("prebake/", env!("CARGO_PKG_VERSION"));
 
 /// An agent (a pool of connections) for each way out: the proxy belongs to the agent.
 #[derive(Debug)]
-pub(super) struct Http {
+pub(crate) struct Http {
     direct: Agent,
     /// For `http://` through its proxy.
     plain: Option<Agent>,
@@ -37,7 +39,7 @@ pub(super) struct Http {
 }
 
 impl Http {
-    pub(super) fn new(options: &Options, proxies: &Proxies) -> Result<Self, TransportError> {
+    pub(crate) fn new(options: &Options, proxies: &Proxies) -> Result<Self, TransportError> {
         // The provider is always named: with two of them in one process, rustls would panic
         // over which to take.
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -88,11 +90,32 @@ impl Http {
     }
 
     /// Ends every connection; the agents cannot be used after this.
-    pub(super) fn interrupt(&self) {
+    pub(crate) fn interrupt(&self) {
         for agent in [&self.plain, &self.secure].into_iter().flatten() {
             agent.clone().shutdown();
         }
         self.direct.clone().shutdown();
+    }
+
+    /// Sends any request as it is and returns the answer as it comes: a redirect is an answer.
+    #[cfg(feature = "remote-cache")]
+    pub(crate) fn exchange(
+        &self,
+        mut request: ureq::http::Request<Vec<u8>>,
+    ) -> Result<ureq::http::Response<ureq::Body>, TransportError> {
+        let (agent, authorization) = self.agent(request.uri());
+        if let Some(authorization) = authorization {
+            let value = authorization.parse();
+            let value = value.map_err(|_| TransportError::Proxy("its password".to_owned()))?;
+            let headers = request.headers_mut();
+            headers.insert(header::PROXY_AUTHORIZATION, value);
+        }
+        let answer = if request.body().is_empty() && request.method() != Method::PUT {
+            agent.run(request.map(|_| ()))
+        } else {
+            agent.run(request)
+        };
+        answer.map_err(error)
     }
 
     /// Sends a request and follows redirects.

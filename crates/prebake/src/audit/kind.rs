@@ -117,46 +117,28 @@ impl Kind {
     /// Returns what it is, for somebody who reads it for the first time.
     pub fn explanation(self) -> &'static str {
         match self {
-            Self::Setuid => "programs that run with the rights of their owner, whoever starts them",
-            Self::Setgid => "programs that run with the rights of their group, whoever starts them",
-            Self::Capabilities => {
-                "programs that get some of root's rights from the kernel, whoever starts them"
-            }
-            Self::WorldWritable => "paths that every user may change",
-            Self::WorldWritableSticky => {
-                "directories that every user may put files in, and only take away their own \
-                 (usual for /tmp and /var/tmp)"
-            }
-            Self::WritablePrograms => {
-                "programs on root's PATH, or folders of it, that somebody else than root may change"
-            }
-            Self::Devices => "device nodes, which stand for hardware or for the kernel",
-            Self::Passwords => "accounts that can be logged in to with a password, or without any",
-            Self::Shells => "accounts that get a shell or another program when they log in",
-            Self::RootAccounts => "accounts other than root with root's id 0",
+            Self::Setuid => "run with the rights of their owner, whoever starts them",
+            Self::Setgid => "run with the rights of their group, whoever starts them",
+            Self::Capabilities => "get some of root's rights, whoever starts them",
+            Self::WorldWritable => "every user may change them",
+            Self::WorldWritableSticky => "every user may put files in them (usual for /tmp)",
+            Self::WritablePrograms => "on root's PATH, and somebody else may change them",
+            Self::Devices => "device nodes: hardware, or a part of the kernel",
+            Self::Passwords => "accounts that a password lets in, or nothing at all",
+            Self::Shells => "accounts that get a shell or a program at login",
+            Self::RootAccounts => "accounts with root's id 0 that are not called root",
             Self::AuthorizedKeys => "keys that may log in over SSH",
-            Self::NoPassword => {
-                "rules of sudo and doas that give rights without asking for a password"
-            }
-            Self::Services => {
-                "services that start by themselves, with where they listen as far as their \
-                 configuration says it"
-            }
-            Self::Inittab => "what /etc/inittab keeps running, where init is what boots the system",
-            Self::Cron => "what runs by itself at set times, where a cron runs",
-            Self::HostIdentity => {
-                "keys and ids that should be different on every machine, and would be the same on all"
-            }
-            Self::Unsigned => "packages, or the base, that no key of Alpine's stands for",
-            Self::ApkKeys => "keys, not Alpine's, whose packages `apk add` inside would take",
-            Self::PlainHttp => "repositories that `apk` inside would ask without encryption",
-            Self::ScriptsRun => {
-                "scripts of packages that ran, in a sandbox, and whose effect is in it"
-            }
-            Self::ScriptsSkipped => {
-                "scripts of packages that `apk add` would have run and nothing did"
-            }
-            Self::Changed => "files of packages that are not as the package brought them",
+            Self::NoPassword => "rules of sudo and doas that ask for no password",
+            Self::Services => "start by themselves, with where they listen, if known",
+            Self::Inittab => "kept running by init, where that boots the system",
+            Self::Cron => "run at set times, where a cron runs",
+            Self::HostIdentity => "keys and ids that would be the same on all machines",
+            Self::Unsigned => "packages, or the base, with no key of Alpine's for them",
+            Self::ApkKeys => "not Alpine's, and `apk add` inside would believe them",
+            Self::PlainHttp => "repositories that `apk` inside asks without encryption",
+            Self::ScriptsRun => "of packages; they ran in a sandbox, and took effect",
+            Self::ScriptsSkipped => "of packages; `apk add` would have run them",
+            Self::Changed => "files that are not as their package brought them",
             Self::Unowned => "files that no package brought",
         }
     }

@@ -4,9 +4,13 @@ use std::fmt::Write as _;
 
 use prebake::arch::Arch;
 use prebake::audit::{Audit, AuditDifference, Finding, Kind, Policy};
+use prebake_apk::shown;
 use serde_json::{Value, json};
 
 use super::Audited;
+
+/// How many characters of a text are shown: no honest rule or path is longer.
+const MOST_SHOWN: usize = 1000;
 
 /// What stands in front of a finding that must not be there.
 const DENIED: &str = "!";
@@ -136,20 +140,9 @@ fn verdict(out: &mut String, one: &Audited, policy: &Policy) {
     }
 }
 
-/// Returns `text` with what would move the cursor or turn letters around escaped: it comes from the
-/// rootfs.
+/// Returns `text`, which comes from the rootfs, so that it steers no terminal.
 fn plain(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        let hides = letter.is_control()
-            || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-        if hides {
-            out.extend(letter.escape_unicode());
-        } else {
-            out.push(letter);
-        }
-    }
-    out
+    shown::plain(text, MOST_SHOWN)
 }
 
 /// Returns the report for programs.
