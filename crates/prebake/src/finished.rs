@@ -99,10 +99,10 @@ impl Finished {
             });
         }
         list(&mut out, &self.new_files, |out, path| {
-            text(out, path.as_bytes())
+            text(out, path.as_bytes());
         });
         list(&mut out, &self.warnings, |out, warning| {
-            text(out, warning.as_bytes())
+            text(out, warning.as_bytes());
         });
         number(&mut out, u64::from(self.segments.is_some()));
         if let Some(segments) = &self.segments {

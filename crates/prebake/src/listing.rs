@@ -28,7 +28,7 @@ impl Listing {
     pub(crate) fn read(sealed: &Sealed, archive: &Sha256) -> Option<Self> {
         let bytes = sealed.get(&name(archive))?;
         let mut fields = Fields::new(&bytes);
-        let entries = fields.list(|fields| Some((entry(fields)?, content(fields)?)))?;
+        let entries = fields.list(listed)?;
         fields.is_done().then_some(Self(entries))
     }
 
@@ -141,9 +141,17 @@ fn write_content(out: &mut Vec<u8>, content: Option<&FileContent>) {
     out.extend_from_slice(file.sha1.as_bytes());
 }
 
-fn content(fields: &mut Fields<'_>) -> Option<Option<FileContent>> {
+fn listed(fields: &mut Fields<'_>) -> Option<(Entry, Option<FileContent>)> {
+    let entry = entry(fields)?;
     let content = match fields.number()? {
-        0 => return Some(None),
+        0 => None,
+        kind => Some(content(kind, fields)?),
+    };
+    Some((entry, content))
+}
+
+fn content(kind: u64, fields: &mut Fields<'_>) -> Option<FileContent> {
+    let content = match kind {
         1 => Content::Inline(fields.bytes()?.into()),
         2 => Content::Source {
             source: SourceId::BASE,
@@ -151,11 +159,11 @@ fn content(fields: &mut Fields<'_>) -> Option<Option<FileContent>> {
         },
         _ => return None,
     };
-    Some(Some(FileContent {
+    Some(FileContent {
         content,
         size: fields.number()?,
         sha1: Sha1::new(fields.take(20)?.try_into().ok()?),
-    }))
+    })
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use super::{Cache, CacheError, names};
 const FOLDER: &str = "kept";
 
 /// How long a file's time of use may be off: it is written no oftener.
-const TOUCH: Duration = Duration::from_secs(6 * 60 * 60);
+const TOUCH: Duration = Duration::from_hours(6);
 
 impl Cache {
     /// Returns what is kept under `name`; `None` if there is nothing that can be read, or more than
@@ -124,7 +124,7 @@ mod tests {
         let age = |name: &str, hours: u64| {
             let path = cache.kept_path(name);
             let file = fs_err::OpenOptions::new().append(true).open(path).unwrap();
-            let then = SystemTime::now() - Duration::from_secs(hours * 60 * 60);
+            let then = SystemTime::now() - Duration::from_hours(hours);
             file.file().set_modified(then).unwrap();
         };
         age("old", 30);
