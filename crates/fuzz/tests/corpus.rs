@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use prebake_fuzz::{TARGETS, Target, seeds};
 
-/// How often what a target has is changed.
+/// How often what a target has is changed, and how often with `CI` set.
 const CHANGES: usize = 2000;
+const CHANGES_IN_CI: usize = 20_000;
 /// How long what is given to a target may become, in bytes.
 const LONGEST: usize = 8192;
 
@@ -87,7 +88,11 @@ fn hold(name: &str) {
         give(target, bytes);
     }
     let mut chance = Chance(0x9e37_79b9_7f4a_7c15);
-    for _ in 0..CHANGES {
+    let changes = match std::env::var_os("CI") {
+        Some(_) => CHANGES_IN_CI,
+        None => CHANGES,
+    };
+    for _ in 0..changes {
         let mut bytes = all[chance.below(all.len())].clone();
         let other = chance.below(all.len());
         change(&mut bytes, &all[other], &mut chance);
