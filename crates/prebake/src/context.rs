@@ -109,33 +109,6 @@ impl Context {
     /// store later is told as a warning, and the mirrors do the work.
     #[cfg(feature = "remote-cache")]
     pub fn share(
-        &mut self,
-        url: &str,
-        writes: bool,
-        environment: &dyn Fn(&str) -> Option<OsString>,
-    ) -> Result<(), Error> {
-        let proxies = Proxies::from_environment(environment);
-        let options = Options::default();
-        let remote = prebake_fetch::ObjectCache::new(url, writes, &options, &proxies, environment);
-        self.fetcher
-            .set_remote(Arc::new(remote.map_err(Error::Remote)?));
-        Ok(())
-    }
-
-    /// Looks for files with a known hash in these folders first, which `prebake vendor` filled. They
-    /// are only read, and each must be one when it is looked into. The folder that a recipe names
-    /// ([`Recipe::vendor`]) and those of [`VENDOR_VARIABLE`] are looked into as well.
-    /// Asks a cache that many machines share, after the own cache and before any mirror, for files
-    /// with a known hash: an object store at `url` (`s3://bucket/path`, `gs://…`, `az://…`,
-    /// `https://…`, `file:///folder`). It is given what is downloaded from elsewhere where `writes`
-    /// says so. `environment` is asked for the store's own variables and the proxies.
-    ///
-    /// # Errors
-    ///
-    /// Where the URL, or a variable, is none that the store takes. Whatever goes wrong with the
-    /// store later is told as a warning, and the mirrors do the work.
-    #[cfg(feature = "remote-cache")]
-    pub fn share(
         &self,
         url: &str,
         writes: bool,
@@ -149,6 +122,9 @@ impl Context {
         Ok(())
     }
 
+    /// Looks for files with a known hash in these folders first, which `prebake vendor` filled. They
+    /// are only read, and each must be one when it is looked into. The folder that a recipe names
+    /// ([`Recipe::vendor`]) and those of [`VENDOR_VARIABLE`] are looked into as well.
     #[must_use]
     pub fn vendored(mut self, folders: impl IntoIterator<Item = PathBuf>) -> Self {
         let folders = folders.into_iter().map(Shelf::Vendored);

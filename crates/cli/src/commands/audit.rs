@@ -44,7 +44,8 @@ pub(crate) fn run(arguments: &AuditArguments, global: &Global) -> Result<u8, Fai
     } else {
         output::text(&report::text(&audited, &policy, global.quiet));
         let audits: Vec<_> = audited.iter().map(|one| one.audit.clone()).collect();
-        for unused in policy.unused(&audits) {
+        let unused = policy.unused(&audits).into_iter();
+        for unused in unused.filter(|_| !global.quiet) {
             output::notice(&format!("note: there is nothing to allow `{unused}` for"));
         }
     }
