@@ -40,7 +40,11 @@ pub(crate) fn check(judges: Judges) -> Result<(), String> {
         // How many random worlds the solver and the real apk are both given.
         test.env("PREBAKE_DIFFERENTIAL", "1000");
     }
-    step("tests", &mut test)
+    step("tests", &mut test)?;
+    if judges == Judges::Required {
+        crate::fuzz::run(&[])?;
+    }
+    Ok(())
 }
 
 /// Runs the benchmarks in a release build of this very program.

@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod cross;
 mod embed;
+mod fuzz;
 mod quickstart;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ cargo xtask bench       prebake against its peers, in one run; or those named of
                         `solve`, `bake`, `download`, `launch`
 cargo xtask cross [DIR] Windows and macOS: what compiles, and what runs under wine
 cargo xtask embed       what carrying a rootfs costs whoever compiles a program
+cargo xtask fuzz [TARGET SECONDS]  every parser of foreign bytes under libFuzzer
 cargo xtask quickstart  bake the example recipe and say what was done
 ";
 
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         ["bench-run", ..] => bench::run(&arguments[1..]),
         ["bench-child", ..] => bench::child(&arguments[1..]),
         ["cross", ..] => cross::run(&arguments[1..]),
+        ["fuzz", ..] => fuzz::run(&arguments[1..]),
         ["embed"] => embed::run(),
         ["quickstart"] => quickstart::run(),
         _ => {

@@ -103,3 +103,31 @@ fn every_dependency_has_its_line() {
         );
     }
 }
+
+#[test]
+fn every_promise_has_its_test() {
+    let text = fs_err::read_to_string(root().join("SECURITY.md")).unwrap();
+    let named = text.lines().filter_map(|line| {
+        let test = line.strip_prefix("- `crates/")?;
+        test.split('`').next()?.split_once(": ")
+    });
+    let mut count = 0;
+    for (file, test) in named {
+        let source = fs_err::read_to_string(root().join("crates").join(file)).unwrap();
+        let is_there = source.contains(&format!("fn {test}("));
+        assert!(
+            is_there,
+            "SECURITY.md names `{test}`, which is not in crates/{file}"
+        );
+        count += 1;
+    }
+    // Each section but the first two makes promises.
+    for section in text.split("\n## ").skip(3) {
+        let title = section.lines().next().unwrap();
+        assert!(
+            section.contains("\n- `crates/"),
+            "\"{title}\" names no test"
+        );
+    }
+    assert!(count >= 40, "only {count}");
+}

@@ -16,12 +16,14 @@ use parsed::Parsed;
 use tables::Tables;
 
 mod directory;
+mod name_hash;
 mod origin;
 mod parsed;
 mod stanza;
 mod tables;
 
 pub use directory::{Directory, Giver, Link, Named, Referring};
+pub use name_hash::name_hash;
 pub use origin::Origin;
 pub use stanza::Stanza;
 pub use tables::TextAt;

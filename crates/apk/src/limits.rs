@@ -10,8 +10,9 @@
 /// several large attributes still fits.
 pub const MAX_TAR_METADATA: u64 = 1 << 20;
 
-/// The most headers that one archive may hold; every entry becomes a node in memory.
-pub const MAX_TAR_ENTRIES: u64 = 1 << 20;
+/// The most headers that one archive may hold, of which an entry may have several; every entry
+/// becomes a node in memory. Twice what a full desktop has.
+pub const MAX_TAR_ENTRIES: u64 = 1 << 19;
 
 /// The most bytes that the names, link targets and extended attributes of one archive's entries
 /// may have together: they are held in memory, while contents stream. A full desktop's quarter of

@@ -107,7 +107,7 @@ fn an_archive_has_so_many_entries() {
         Ok(MAX_TAR_ENTRIES)
     );
     let error = entries(again(one, MAX_TAR_ENTRIES + 1)).unwrap_err();
-    assert!(error.contains("more than 1048576 entries"), "{error}");
+    assert!(error.contains("more than 524288 entries"), "{error}");
 }
 
 #[test]
@@ -268,6 +268,38 @@ fn a_key_file_is_so_large() {
     assert_eq!(pem(MAX_KEY + 1), KeyError::TooLarge);
     let words = KeyError::TooLarge.to_string();
     assert!(words.contains("more than 65536 bytes"), "{words}");
+}
+
+/// A key with that many bits, as DER: nobody needs to have the other half of it.
+fn der(bits: usize) -> Vec<u8> {
+    fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+        [&[tag, 0x82], &length[..], content].concat()
+    }
+    let mut modulus = vec![0xff; bits.div_ceil(8)];
+    modulus[0] = 0xff >> (modulus.len() * 8 - bits);
+    if modulus[0] & 0x80 != 0 {
+        modulus.insert(0, 0);
+    }
+    let exponent = [0x02, 3, 1, 0, 1];
+    let key = element(0x30, &[element(0x02, &modulus), exponent.to_vec()].concat());
+    // `rsaEncryption`, and the NULL behind it.
+    let algorithm = b"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00";
+    let key = element(0x03, &[&[0], &key[..]].concat());
+    element(0x30, &[&algorithm[..], &key].concat())
+}
+
+#[test]
+fn a_key_has_so_many_bits() {
+    for bits in [2048, 2049, 8192] {
+        PublicKey::from_der(&der(bits)).unwrap();
+    }
+    for bits in [2047, 8193] {
+        let error = PublicKey::from_der(&der(bits)).unwrap_err();
+        assert_eq!(error, KeyError::Size(bits));
+        let words = format!("{bits} bits and not 2048 to 8192");
+        assert!(error.to_string().contains(&words), "{error}");
+    }
 }
 
 /// An index that nobody signed.

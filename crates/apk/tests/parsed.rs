@@ -246,6 +246,31 @@ fn damage_is_noticed() {
     assert!(Index::from_parsed(bytes, origin.sha256, Dialect::V3).is_none());
 }
 
+/// Makes the checksum right again.
+fn checked(mut bytes: Vec<u8>) -> Vec<u8> {
+    let body = bytes.len() - 4;
+    let mut crc = flate2::Crc::new();
+    crc.update(&bytes[..body]);
+    bytes[body..].copy_from_slice(&crc.sum().to_le_bytes());
+    bytes
+}
+
+#[test]
+fn no_other_version_of_the_form_is_read() {
+    let (index, origin) = small();
+    let bytes = index.to_parsed(&origin, Dialect::V2).unwrap();
+    let read = |bytes| Index::from_parsed(bytes, origin.sha256, Dialect::V2).is_some();
+    assert!(read(checked(bytes.clone())));
+    let magic = b"prebake index ";
+    let at = bytes.windows(magic.len()).position(|part| part == magic);
+    let at = at.unwrap() + magic.len();
+    for other in (b'0'..=b'9').filter(|number| *number != bytes[at]) {
+        let mut changed = bytes.clone();
+        changed[at] = other;
+        assert!(!read(checked(changed)));
+    }
+}
+
 #[test]
 fn what_was_forged_with_a_right_checksum_harms_nobody() {
     let (original, origin) = small();
@@ -255,9 +280,7 @@ fn what_was_forged_with_a_right_checksum_harms_nobody() {
         for value in [0, 1, 0x7f, 0xff] {
             let mut forged = bytes.clone();
             forged[at] = value;
-            let mut crc = flate2::Crc::new();
-            crc.update(&forged[..body]);
-            forged[body..].copy_from_slice(&crc.sum().to_le_bytes());
+            let forged = checked(forged);
             let changed = forged != bytes;
             let read = Index::from_parsed(forged, origin.sha256, Dialect::V2);
             let Some((index, _)) = read else {

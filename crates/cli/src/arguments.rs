@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
+use prebake::NETWORK_TIMEOUT;
 use prebake::audit::{Allowance, Kind};
 
 use crate::{environment, exit_code};
@@ -112,6 +113,9 @@ pub(crate) struct HostArguments {
     /// Fetch nothing: use the cache and vendored folders alone
     #[arg(long)]
     pub(crate) offline: bool,
+    /// Let the recipe name only what lies in its own folder
+    #[arg(long)]
+    pub(crate) untrusted: bool,
     /// Look for files in this folder first, which `prebake vendor` filled; may be given again
     #[arg(long, value_name = "DIR")]
     pub(crate) vendor: Vec<PathBuf>,
@@ -127,6 +131,9 @@ pub(crate) struct HostArguments {
     #[cfg(feature = "remote-cache")]
     #[arg(long)]
     pub(crate) remote_cache_write: bool,
+    /// Give a server up that is silent for so long [default: 30]
+    #[arg(long, value_name = "SECONDS", env = NETWORK_TIMEOUT, hide_env = true)]
+    pub(crate) network_timeout: Option<String>,
     /// Compress with this many threads; changes no output
     #[arg(long, value_name = "N", env = environment::THREADS, hide_env = true)]
     pub(crate) threads: Option<NonZeroUsize>,

@@ -1,9 +1,11 @@
 //! What a command may use of the host, from arguments and environment.
 
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use prebake::{Cancel, Context, Error, HostOptions};
+use prebake::recipe::Recipe;
+use prebake::{Cancel, Context, Error, HostOptions, NETWORK_TIMEOUT};
 use prebake_launch::Killer;
 
 use crate::arguments::{Global, HostArguments};
@@ -57,6 +59,15 @@ pub(crate) fn interrupt() -> Interrupt {
     interrupt
 }
 
+/// Reads the recipe at `path`: one that nobody looked at only if it stays in its folder.
+pub(crate) fn recipe(path: &Path, arguments: &HostArguments) -> Result<Recipe, Error> {
+    if arguments.untrusted || environment::is_on(environment::UNTRUSTED) {
+        Recipe::read_untrusted(path)
+    } else {
+        Recipe::read(path)
+    }
+}
+
 /// Opens the cache, the network and the terminal for a command, and makes Ctrl-C stop it.
 pub(crate) fn open(arguments: &HostArguments, global: &Global) -> Result<Context, Error> {
     open_with(arguments, global, interrupt().cancel)
@@ -78,7 +89,10 @@ pub(crate) fn open_with(
         threads,
         reporter: Arc::new(Bars::new(global)),
         cancel,
-        environment: &|name| std::env::var_os(name),
+        environment: &|name| match &arguments.network_timeout {
+            Some(seconds) if name == NETWORK_TIMEOUT => Some(seconds.into()),
+            _ => std::env::var_os(name),
+        },
     })?;
     let context = context.vendored(arguments.vendor.iter().cloned());
     #[cfg(feature = "remote-cache")]

@@ -105,7 +105,7 @@ fn apk_and_prebake_take_from_it_what_they_take_from_the_mirror() {
     let packages = [
         "jq",
         if judge::is_root() {
-            "chrony"
+            "dhcpcd"
         } else {
             "openssh"
         },

@@ -9,7 +9,7 @@ use crate::remote::Shared;
 use crate::source::Source;
 use crate::{
     Blob, Cache, CacheError, Cancel, Failure, Fetched, Kind, Missing, Options, Origin, Problem,
-    Progress, Transport, Validators, Wanted, url,
+    Progress, Remembered, Silent, Transport, Validators, Wanted, url,
 };
 
 /// A try that brought the file forward by this many bytes does not count as failed: a long
@@ -111,10 +111,17 @@ fn fetch_current(job: &Job<'_>) -> Result<Fetched, Stopped> {
     }
     let key = Key::of_url(primary);
     let _lock = job.lock(&key)?;
-    let known = if job.wanted.fresh {
-        None
-    } else {
-        known(job, primary)?
+    let known = match job.wanted.remembered {
+        Remembered::Confirmed => known(job, primary)?,
+        Remembered::Ignored => None,
+        Remembered::Summed => {
+            if let Some(known) = known(job, primary)?
+                && sum_beside(job)? == Some(known.blob.sha256())
+            {
+                return Ok(known.fetched(Origin::Unchanged));
+            }
+            None
+        }
     };
     let (fetched, validators) = Download::new(job, &key, &urls)?.run(known)?;
     if let (Some(validators), Some(from)) = (validators, &fetched.url) {
@@ -155,6 +162,36 @@ fn known(job: &Job<'_>, primary: &str) -> Result<Option<Known>, CacheError> {
     let size = blob.size();
     let fits = size <= job.wanted.limit && job.wanted.size.is_none_or(|wanted| wanted == size);
     Ok(fits.then_some(Known { blob, record }))
+}
+
+/// The largest file with a SHA-256 that is read, in bytes: the hash, and a name.
+const MAX_SUM: u64 = 4096;
+
+/// Asks for the SHA-256 that stands in the file beside the wanted one; `None` if there is none.
+fn sum_beside(job: &Job<'_>) -> Result<Option<Sha256>, Stopped> {
+    let urls = job.wanted.urls.iter().map(|url| format!("{url}.sha256"));
+    let wanted = Wanted {
+        label: format!("{}.sha256", job.wanted.label),
+        urls: urls.collect(),
+        size: None,
+        sha256: None,
+        limit: MAX_SUM,
+        remembered: Remembered::Ignored,
+    };
+    let fetched = fetch_current(&Job {
+        wanted: &wanted,
+        progress: &Silent,
+        ..*job
+    });
+    let text = match fetched {
+        Ok(fetched) => fetched.blob.read_verified(MAX_SUM)?,
+        // Then the file itself is asked for, and says what is wrong if anything is.
+        Err(Stopped::Failed(_) | Stopped::Offline(_)) => return Ok(None),
+        Err(stopped) => return Err(stopped),
+    };
+    let word = text.split(u8::is_ascii_whitespace).next();
+    let word = word.and_then(|word| std::str::from_utf8(word).ok());
+    Ok(word.and_then(|word| word.parse().ok()))
 }
 
 impl Job<'_> {

@@ -24,10 +24,8 @@ pub struct Wanted {
     pub sha256: Option<Sha256>,
     /// The most bytes to take.
     pub limit: u64,
-    /// Whether a file with no known hash is downloaded even where the cache remembers what its URL
-    /// held and the server would say that it still does: for a file that nothing else vouches for,
-    /// which somebody who can write to the cache could exchange.
-    pub fresh: bool,
+    /// What is made of the cache's memory of a file with no known hash.
+    pub remembered: Remembered,
 }
 
 impl Wanted {
@@ -42,9 +40,23 @@ impl Wanted {
             size: None,
             sha256: None,
             limit: Self::DEFAULT_LIMIT,
-            fresh: false,
+            remembered: Remembered::Confirmed,
         }
     }
+}
+
+/// What is made of what the cache remembers of a URL: which file it held, and by what its server
+/// can be asked whether it still does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Remembered {
+    /// That file is taken if the server says that it is unchanged: right for what is signed.
+    Confirmed,
+    /// That file is taken if it has the SHA-256 that stands in the file beside it, whose URL ends in
+    /// `.sha256`: for what nothing else vouches for, which somebody who can write to the cache
+    /// could exchange. Otherwise it is downloaded again.
+    Summed,
+    /// It is downloaded again.
+    Ignored,
 }
 
 /// A file that was had.

@@ -56,7 +56,7 @@ mod url;
 pub use cache::{Blob, CACHE_VARIABLE, Cache, CacheError, VerifiedBlob};
 pub use cancel::Cancel;
 pub use error::{Failure, FetchError, Kind, Missing, Problem, Tried};
-pub use fetch::{Fetched, Fetcher, Origin, Wanted};
+pub use fetch::{Fetched, Fetcher, Origin, Remembered, Wanted};
 pub use options::Options;
 pub use progress::{Progress, Silent};
 #[cfg(feature = "remote-cache")]

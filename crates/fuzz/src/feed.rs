@@ -54,13 +54,11 @@ impl<'a> Feed<'a> {
 
 /// Appends a slice as [`Feed::slice`] takes it; for seeds.
 pub(crate) fn put(bytes: &mut Vec<u8>, slice: &[u8]) {
-    match u8::try_from(slice.len()) {
-        Ok(length @ 0..=254) => bytes.push(length),
-        _ => {
-            let length = u16::try_from(slice.len()).expect("seeds are small");
-            bytes.push(255);
-            bytes.extend_from_slice(&length.to_le_bytes());
-        }
+    let length = u16::try_from(slice.len()).expect("seeds are small");
+    let [low, high] = length.to_le_bytes();
+    match length {
+        0..=254 => bytes.push(low),
+        _ => bytes.extend_from_slice(&[255, low, high]),
     }
     bytes.extend_from_slice(slice);
 }

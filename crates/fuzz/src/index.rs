@@ -18,6 +18,7 @@ pub(crate) fn origin() -> Origin {
         key_name: "one.rsa.pub".to_owned(),
         signers: vec!["other.rsa.pub".to_owned(), "one.rsa.pub".to_owned()],
         description: b"v3.99".to_vec(),
+        made: Some(1_700_000_000),
     }
 }
 

@@ -87,7 +87,7 @@ pub(crate) fn index_file(data: &[u8]) {
 /// Members that are tar archives of whatever the bytes say.
 fn made(feed: &mut Feed<'_>) -> Vec<u8> {
     let mut file = Vec::new();
-    for _ in 0..1 + feed.byte() % 12 {
+    for _ in 0..=feed.byte() % 12 {
         let mut archive = Archive::new(Flavour::Posix);
         for _ in 0..feed.byte() % 5 {
             let member = match feed.byte() % 5 {

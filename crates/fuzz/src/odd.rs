@@ -32,7 +32,7 @@ impl<'a> Odd<'a> {
 
     fn length(&mut self) -> usize {
         match self.next() {
-            number if number % 5 == 0 => 1 + number / 5 % 600,
+            number if number.is_multiple_of(5) => 1 + number / 5 % 600,
             number => 1 + number / 5 % 16,
         }
     }
@@ -40,7 +40,7 @@ impl<'a> Odd<'a> {
 
 impl Read for Odd<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.next() % 7 == 0 {
+        if self.next().is_multiple_of(7) {
             return Err(io::ErrorKind::Interrupted.into());
         }
         let length = self.length().min(self.rest.len()).min(buffer.len());

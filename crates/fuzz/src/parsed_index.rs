@@ -1,15 +1,16 @@
 //! The parsed form of an index as somebody may have written it who can write to the cache: it
 //! leads to nothing worse than a wrong answer, and is never taken for another index's.
 
-use prebake_apk::digest::Sha256;
 use prebake_apk::index::{Index, Link};
 use prebake_apk::version::Dialect;
 
 use crate::feed::Feed;
 use crate::index::{DIALECTS, origin};
 
-/// The first bytes of the footer.
-const MAGIC: &[u8; 16] = b"prebake index 2\n";
+/// The length of the footer, and where in it the number of names and the parts' lengths stand.
+const FOOTER: usize = 132;
+const KNOWN: usize = 84;
+const LENGTHS: usize = 88;
 /// The size of what each part but the last holds; of the pool's and the last's bytes.
 const ITEMS: [usize; 10] = [1, 4, 4, 12, 16, 8, 4, 64, 4, 1];
 /// How much of it is walked.
@@ -57,35 +58,37 @@ fn framed(feed: &mut Feed<'_>, dialect: Dialect) -> Vec<u8> {
 }
 
 fn frame(mut body: Vec<u8>, known: u32, lengths: &[usize; 10], dialect: Dialect) -> Vec<u8> {
-    let number: u32 = match dialect {
-        Dialect::V2 => 2,
-        Dialect::V3 => 3,
-    };
-    body.extend_from_slice(MAGIC);
-    body.extend_from_slice(origin().sha256.as_bytes());
-    body.extend_from_slice(Sha256::of(b"the key").as_bytes());
-    body.extend_from_slice(&number.to_le_bytes());
-    body.extend_from_slice(&known.to_le_bytes());
-    for length in lengths {
+    let mut footer = footer(dialect);
+    footer[KNOWN..LENGTHS].copy_from_slice(&known.to_le_bytes());
+    for (place, length) in footer[LENGTHS..].chunks_exact_mut(4).zip(lengths) {
         let length = u32::try_from(*length).expect("it came of 16 bits");
-        body.extend_from_slice(&length.to_le_bytes());
+        place.copy_from_slice(&length.to_le_bytes());
     }
+    body.extend_from_slice(&footer[..FOOTER - 4]);
     let mut crc = flate2::Crc::new();
     crc.update(&body);
     body.extend_from_slice(&crc.sum().to_le_bytes());
     body
 }
 
+/// Returns the footer of some index's form.
+fn footer(dialect: Dialect) -> Vec<u8> {
+    let text = b"C:Q1qKcZ+j23xssAXmgQhkOO8dHnbWw=\nP:a\nV:1\n".to_vec();
+    let index = Index::parse(text).expect("the text is an index");
+    let form = index.to_parsed(&origin(), dialect);
+    let mut form = form.expect("it was read from a text");
+    form.split_off(form.len() - FOOTER)
+}
+
 /// Returns a seed: what [`parsed_index`] makes `form` of.
 pub(crate) fn unframed(form: &[u8], dialect: Dialect) -> Vec<u8> {
-    let footer = &form[form.len() - 4 - 4 * 10 - 4 - 4 - 64 - 16..];
-    let how = u8::from(dialect == Dialect::V3);
-    let mut seed = vec![how];
-    seed.extend_from_slice(&footer[84..88]);
-    for length in footer[88..128].chunks_exact(4) {
+    let (body, footer) = form.split_at(form.len() - FOOTER);
+    let mut seed = vec![u8::from(dialect == Dialect::V3)];
+    seed.extend_from_slice(&footer[KNOWN..LENGTHS]);
+    for length in footer[LENGTHS..FOOTER - 4].chunks_exact(4) {
         seed.extend_from_slice(&length[..2]);
     }
-    seed.extend_from_slice(&form[..form.len() - footer.len()]);
+    seed.extend_from_slice(body);
     seed
 }
 
@@ -101,7 +104,6 @@ fn walk(index: &Index, dialect: Dialect) {
     }
     let directory = index.directory(dialect).expect("it is this dialect's");
     assert!(directory.len() <= directory.positions());
-    assert_eq!(directory.is_empty(), directory.len() == 0);
     for position in 0..directory.positions().min(MOST) {
         let named = directory.get(position).expect("it has a position");
         seen += named.text().len();
@@ -127,4 +129,21 @@ fn walk(index: &Index, dialect: Dialect) {
         }
     }
     assert!(seen < usize::MAX);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_frame_is_the_one_that_is_read() {
+        for seed in crate::seeds::seeds("parsed_index") {
+            let mut feed = Feed::new(&seed);
+            let dialect = DIALECTS[usize::from(feed.byte() & 1)];
+            let form = framed(&mut feed, dialect);
+            let (index, found) = Index::from_parsed(form, origin().sha256, dialect)
+                .expect("a seed has the form's frame");
+            assert_eq!((index.len(), found), (2, origin()));
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! What a fuzzer begins with: small files of every kind, made here and by the testkit.
 
+use prebake::Timestamp;
 use prebake::arch::Arch;
 use prebake::lock::{Lock, LockedBase, LockedIndex, LockedPackage, LockedRootfs, Step};
 use prebake_apk::digest::{Sha1, Sha256};
@@ -358,6 +359,7 @@ fn lock() -> Lock {
             indexes: vec![LockedIndex {
                 url: "file:///i".to_owned(),
                 description: "v3.21".to_owned(),
+                made: Some(Timestamp::from_seconds(1_700_000_000)),
                 size: 2,
                 sha256,
                 key: sha256,

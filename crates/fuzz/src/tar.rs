@@ -183,7 +183,7 @@ pub(crate) fn made(feed: &mut Feed<'_>) -> Vec<u8> {
     let flavour = flavours[usize::from(feed.byte() % 3)];
     let end = feed.byte();
     let mut archive = Archive::new(flavour);
-    for _ in 0..1 + feed.byte() % 8 {
+    for _ in 0..=feed.byte() % 8 {
         archive.push(&made_member(feed));
         if feed.is_empty() {
             break;

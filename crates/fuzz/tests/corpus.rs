@@ -83,7 +83,9 @@ fn hold(name: &str) {
     assert!(!all.is_empty(), "{name} has no seeds");
     all.extend(corpus(name));
     give(target, b"");
-    all.iter().for_each(|bytes| give(target, bytes));
+    for bytes in &all {
+        give(target, bytes);
+    }
     let mut chance = Chance(0x9e37_79b9_7f4a_7c15);
     for _ in 0..CHANGES {
         let mut bytes = all[chance.below(all.len())].clone();

@@ -8,7 +8,7 @@ use prebake_apk::index::{Index, Stanza};
 use prebake_apk::installed;
 use prebake_apk::package::ScriptKind;
 use prebake_apk::version::{Dialect, is_valid};
-use prebake_fetch::{Blob, Kind as FetchKind, Wanted};
+use prebake_fetch::{Blob, Kind as FetchKind, Remembered, Wanted};
 use prebake_rootfs::merge::{Base, Report};
 use prebake_solve::{ChangeKind, Repository, Request, Solution, SolveError, Source, solve};
 
@@ -147,7 +147,7 @@ impl Chooser<'_> {
             sha256: pin,
             limit: MAX_BASE_BYTES,
             // Nothing signs a base, so that the cache's word for it is not enough.
-            fresh: true,
+            remembered: Remembered::Summed,
             ..Wanted::new(file_name(&url), url.clone())
         };
         let fetched = self
@@ -226,9 +226,11 @@ impl Chooser<'_> {
             ) {
                 (Ok(Some(indexes)), _) => indexes,
                 (Ok(None), _) => continue,
-                (Err(error @ Error::OlderIndex { .. }), _) => return Err(error),
-                // The current indexes were only asked because the locked ones did not do.
-                (Err(_), Some(error)) | (Err(error), None) => return Err(error),
+                // The current indexes were only asked because the locked ones did not do: that they
+                // are not to be had says less, unless they were played back.
+                (Err(error @ Error::OlderIndex { .. }), _)
+                | (Err(_), Some(error))
+                | (Err(error), None) => return Err(error),
             };
             self.context.reporter.stage(&Stage::Choosing(self.arch));
             let solution = self.solve(

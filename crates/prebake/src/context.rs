@@ -5,6 +5,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use prebake_fetch::{
     Blob, Cache, Cancel, FetchError, Fetched, Fetcher, Network, Options, Origin, Proxies, Wanted,
@@ -19,6 +20,13 @@ use crate::vendor::{OnShelf, OpenShelf, Shelf};
 /// The environment variable that names vendored folders, separated as in `PATH`.
 pub const VENDOR_VARIABLE: &str = "PREBAKE_VENDOR";
 
+/// The environment variable that says for how many seconds a server may stay silent, or stay slower
+/// than a kilobyte a second, before a try counts as failed. It is 30 where nobody says.
+pub const NETWORK_TIMEOUT: &str = "PREBAKE_NETWORK_TIMEOUT";
+
+/// The longest such time, in seconds: who waits longer waits for nothing.
+const MAX_NETWORK_TIMEOUT: u64 = 3600;
+
 /// What a run is given of the host.
 pub struct HostOptions<'a> {
     /// The cache's folder; `None` for `$PREBAKE_CACHE`, else the platform's own.
@@ -31,7 +39,8 @@ pub struct HostOptions<'a> {
     pub reporter: Arc<dyn Reporter>,
     /// What stops the run when it is pulled.
     pub cancel: Cancel,
-    /// Looks up an environment variable: for the cache's folder, vendored ones and the proxies.
+    /// Looks up an environment variable: for the cache's folder, vendored ones, the proxies and
+    /// [`NETWORK_TIMEOUT`].
     pub environment: &'a dyn Fn(&str) -> Option<OsString>,
 }
 
@@ -73,10 +82,15 @@ impl Context {
             Some(root) => root,
             None => Cache::default_root(options.environment).map_err(Error::Cache)?,
         };
-        let fetching = Options {
+        let mut fetching = Options {
             offline: options.offline,
             ..Options::default()
         };
+        if let Some(time) = network_timeout(options.environment)? {
+            fetching.read_timeout = time;
+            fetching.slow_window = time;
+            fetching.connect_timeout = fetching.connect_timeout.min(time);
+        }
         let network = Network::new(&fetching, &Proxies::from_environment(options.environment))
             .map_err(Error::Network)?;
         let vendored = (options.environment)(VENDOR_VARIABLE).unwrap_or_default();
@@ -199,7 +213,10 @@ impl Context {
         recipe: &Recipe,
         wanted: &[Wanted],
     ) -> Result<Vec<Option<Blob>>, Error> {
-        let other = |folder: &Path| without.is_none_or(|without| without != folder);
+        // However either is written.
+        let same = |folder: &Path| fs_err::canonicalize(folder).ok();
+        let without = without.and_then(same);
+        let other = |folder: &Path| without.is_none() || same(folder) != without;
         let named = self.vendored.iter().filter(|shelf| match shelf {
             Shelf::Vendored(folder) => other(folder),
             Shelf::Cache(_) => true,
@@ -236,6 +253,21 @@ impl Context {
         } else {
             Ok(())
         }
+    }
+}
+
+/// Reads how long a server may stay silent, or stay slow; `None` where nobody says.
+fn network_timeout(lookup: &dyn Fn(&str) -> Option<OsString>) -> Result<Option<Duration>, Error> {
+    let Some(text) = lookup(NETWORK_TIMEOUT).filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    let seconds = text.to_str().and_then(|text| text.parse::<u64>().ok());
+    match seconds {
+        Some(seconds @ 1..=MAX_NETWORK_TIMEOUT) => Ok(Some(Duration::from_secs(seconds))),
+        _ => Err(Error::BadEntry {
+            message: format!("the network timeout cannot be `{}`", text.display()),
+            hint: "write a number of seconds from 1 to 3600",
+        }),
     }
 }
 

@@ -12,7 +12,9 @@ use prebake_apk::package::{PackageError, ScriptKind};
 use prebake_apk::path::GuestPath;
 use prebake_apk::signature::{IndexFileError, SignatureError};
 use prebake_apk::tar::TarError;
-use prebake_fetch::{CacheError, FetchError, Kind as FetchKind, RemoteError, TransportError};
+use prebake_fetch::{
+    CacheError, FetchError, Kind as FetchKind, Problem, RemoteError, TransportError,
+};
 use prebake_image::ImageError;
 use prebake_rootfs::MergeError;
 use prebake_solve::{SolveError, Unsatisfiable};
@@ -435,7 +437,7 @@ impl Error {
                     FetchError::Cache(error) => cache_hints(error),
                     _ => Vec::new(),
                 },
-                FetchKind::Network => hint("check the network, the proxy variables, and the URL"),
+                FetchKind::Network => hint(network_hint(error)),
                 _ => Vec::new(),
             },
             Self::Index {
@@ -530,6 +532,38 @@ impl Error {
         }
     }
 }
+
+/// Returns what to do about a server that could not be reached or did not do its work.
+fn network_hint(error: &FetchError) -> &'static str {
+    let FetchError::Failed(failures) = error else {
+        return CHECK;
+    };
+    let tried = failures.iter().flat_map(|failure| &failure.tried);
+    let hints = tried.map(|tried| match &tried.problem {
+        Problem::Transport(TransportError::Tls(_)) => {
+            "this host does not trust the server's certificate: check the URL and the clock; where a \
+             proxy opens TLS, `SSL_CERT_FILE` names its authority"
+        }
+        Problem::Page | Problem::WrongSize { html: true, .. } | Problem::WrongHash { html: true, .. } => {
+            "this network wants something first: open the URL in a browser, or use another network"
+        }
+        Problem::RetryAfter { .. } => {
+            "the server wants to be left alone for a while; `mirrors` in the recipe names others"
+        }
+        _ => CHECK,
+    });
+    let mut hints = hints;
+    let first = hints.next().unwrap_or(CHECK);
+    // Where several things went wrong, nothing is said about one of them.
+    if hints.all(|hint| hint == first) {
+        first
+    } else {
+        CHECK
+    }
+}
+
+/// What to do where nothing more is known.
+const CHECK: &str = "check the network, the proxy variables, and the URL";
 
 /// Says whether what is not there is a base.
 fn is_base(error: &FetchError) -> bool {

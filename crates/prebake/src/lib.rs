@@ -52,7 +52,7 @@ pub use prebake_rootfs::merge::Script as PackageScript;
 pub use self::build::{BuildOptions, Built, BuiltOutput, bake_to, build, select_arches};
 pub use self::changes::{Build, Change, ChangeKind};
 pub use self::choose::MAX_BASE_BYTES;
-pub use self::context::{Context, HostOptions, VENDOR_VARIABLE};
+pub use self::context::{Context, HostOptions, NETWORK_TIMEOUT, VENDOR_VARIABLE};
 pub use self::error::{Error, ErrorKind};
 pub use self::keys::is_alpine;
 pub use self::local::MAX_LOCAL_BYTES;

@@ -6,6 +6,7 @@
 //! is near, the right word.
 
 mod account;
+mod confine;
 mod digest;
 mod etc;
 mod files;
@@ -225,14 +226,19 @@ pub enum Format {
 impl Recipe {
     /// Reads the recipe in the file `path`, or in the folder `path` under its usual name.
     pub fn read(path: &Path) -> Result<Self, crate::Error> {
-        let path = if path.is_dir() {
-            path.join(RECIPE_FILE)
-        } else {
-            path.to_owned()
-        };
+        let path = Self::file(path);
         let text = crate::host_file::read_text(&path, MAX_RECIPE_BYTES)
             .map_err(|source| crate::Error::recipe_file(&path, source))?;
         Self::parse(&path, text).map_err(crate::Error::from)
+    }
+
+    /// Returns the recipe's file, where a folder may be named in its place.
+    fn file(path: &Path) -> PathBuf {
+        if path.is_dir() {
+            path.join(RECIPE_FILE)
+        } else {
+            path.to_owned()
+        }
     }
 
     /// Reads a recipe from its text. `path` names it in messages and is what its relative paths

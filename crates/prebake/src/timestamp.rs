@@ -126,4 +126,20 @@ mod tests {
             assert_eq!(text.parse::<Timestamp>(), Err(NotATimestamp), "{text}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn every_moment_is_read_as_it_is_written(seconds in 0..=LATEST, other in 0..=LATEST) {
+            let (one, two) = (Timestamp::from_seconds(seconds), Timestamp::from_seconds(other));
+            assert_eq!(one.to_string().parse(), Ok(one));
+            assert_eq!(one.cmp(&two), one.to_string().cmp(&two.to_string()));
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in "[0-9TZ:+ é-]{15,25}") {
+            if let Ok(read) = text.parse::<Timestamp>() {
+                assert_eq!(read.to_string(), text);
+            }
+        }
+    }
 }

@@ -68,7 +68,9 @@ fn refused(name: &str, input: &str, entry: &Entry, reason: String) -> Error {
 pub(crate) fn check_twins(recipe: &Recipe, merge: &Merge) -> Result<Vec<String>, Error> {
     let mut harmless: BTreeMap<Bringer, Vec<Twins>> = BTreeMap::new();
     for twins in merge.twins() {
-        let both = [&twins.one.1, &twins.other.1];
+        // The base was there first, and of packages the second name's comes after.
+        let mut both = [&twins.one.1, &twins.other.1];
+        both.sort_by_key(|bringer| bringer.name.as_deref() != Some("base"));
         // What the recipe itself brings is allowed by it.
         let not_allowed = |bringer: &&&Bringer| {
             let name = bringer.name.as_deref();

@@ -51,6 +51,20 @@ fn the_designs_recipe_is_read() {
     assert_eq!(recipe.lock_path(), Path::new("dir/prebake.lock"));
 }
 
+#[test]
+fn unusual_packages_are_named() {
+    let recipe = parse(&format!("unusual = [\"perl\", \"base\"]\n{DESIGN}")).unwrap();
+    assert!(recipe.is_unusual("perl") && recipe.is_unusual("base"));
+    assert!(!recipe.is_unusual("iptables"));
+    for wrong in ["", "perl=5", "a b", "p@edge", "a/b"] {
+        let error = parse(&format!("unusual = [\"{wrong}\"]\n{DESIGN}")).unwrap_err();
+        assert!(
+            error.contains(&format!("`{wrong}` is not the name of a package")),
+            "{error}"
+        );
+    }
+}
+
 /// Replaces `from` in the design's recipe and returns what is said of the result.
 #[track_caller]
 fn said(from: &str, to: &str) -> String {
@@ -126,4 +140,26 @@ fn all_mistakes_are_named_in_one_run() {
     dir/prebake.toml:2:8: unknown architecture `amd64` (did you mean `x86_64`?)
     dir/prebake.toml:3:1: `[base]` has neither `release` nor `url` (an official release, as in `release = "3.21.3"`, or `url` and `sha256`)
     "#);
+}
+
+/// Found by the fuzz targets: a quoted key or word may hold an escape sequence, and be long.
+#[test]
+fn what_a_mistake_quotes_steers_no_terminal_and_fills_no_screen() {
+    let wild = format!("\\u001b[2J\\u009b\\u202e{}", "x".repeat(5000));
+    for (from, to) in [
+        ("packages =", format!("\"{wild}\" =")),
+        ("\"x86_64\", \"aarch64\"", format!("\"{wild}\"")),
+        ("\"gcompat\"", format!("\"{wild} 1\"")),
+        ("\"3.21.3\"", format!("\"{wild}\"")),
+        ("\"/etc/wsl.conf\"", format!("\"/etc/{wild}\"")),
+        ("{arch}", format!("{{{wild}}}")),
+    ] {
+        let said = said(from, &to);
+        assert!(
+            !said.contains(|c: char| c != '\n' && c.is_control()),
+            "{said:?}"
+        );
+        assert!(!said.contains('\u{202e}'), "{said:?}");
+        assert!(said.len() < 9000, "{} bytes", said.len());
+    }
 }

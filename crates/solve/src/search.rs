@@ -284,9 +284,8 @@ impl<'a, 'u> Search<'a, 'u> {
             state.may_be_dirty()
         });
         let universe = self.universe;
-        woken.sort_unstable();
+        woken.sort_unstable_by_key(|reverse| universe.table_order(*reverse));
         woken.dedup();
-        woken.sort_by_cached_key(|reverse| universe.table_order(*reverse));
         for reverse in woken.drain(..) {
             self.queue_dirty(reverse);
         }

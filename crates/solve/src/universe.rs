@@ -12,12 +12,11 @@ use std::cmp::Reverse;
 
 use prebake_apk::dependency::{Dependency, Operator};
 use prebake_apk::digest::Sha1;
-use prebake_apk::index::{Directory, Index, Named, Stanza, TextAt};
+use prebake_apk::index::{Directory, Named, Stanza, TextAt};
 use prebake_apk::version::Dialect;
 
 use crate::request::Request;
 use crate::solution::Source;
-use crate::table;
 
 mod reach;
 
@@ -88,8 +87,9 @@ impl Wanted {
 
 /// A dependency that is more than a name.
 #[derive(Clone, Copy, Debug)]
-enum Written<'a> {
-    Read(Dependency<'a>),
+enum Written {
+    /// The place in [`Universe::dependencies`].
+    Read(u32),
     /// The place whose directory keeps it, and where.
     Kept(u32, TextAt),
 }
@@ -98,9 +98,18 @@ enum Written<'a> {
 #[derive(Debug)]
 struct Name {
     key: Key,
+    /// Its slot in apk's table of names.
+    slot: u32,
     providers: Run,
     /// The names whose providers have this one in their `install_if`.
     install_if_of: Run,
+}
+
+impl Name {
+    /// See [`Universe::table_order`].
+    fn table_order(&self) -> (u32, Reverse<Key>) {
+        (self.slot, Reverse(self.key))
+    }
 }
 
 /// A package, which may stand in several repositories and be installed as well.
@@ -145,10 +154,21 @@ impl Package {
 /// The installed database, or the index of a repository.
 #[derive(Debug)]
 struct Place<'a> {
-    index: &'a Index,
     directory: Directory<'a>,
     /// Its repository's position; `None` for the installed database.
     repository: Option<usize>,
+}
+
+/// Returns a name as a place has it.
+fn named<'a>(
+    positions: &[u32],
+    places: &[Place<'a>],
+    id: NameId,
+    place: usize,
+) -> Option<Named<'a>> {
+    let position = positions.get(id.index() * places.len() + place)?;
+    let position = position.checked_sub(1)?;
+    places.get(place)?.directory.get(position as usize)
 }
 
 #[derive(Debug)]
@@ -167,7 +187,9 @@ pub(crate) struct Universe<'a> {
     provides: Vec<(NameId, Option<TextAt>)>,
     /// What each package depends on, forbids and waits for.
     wanted: Vec<Wanted>,
-    written: Vec<Written<'a>>,
+    written: Vec<Written>,
+    /// Those of them that no place keeps in a form of its own.
+    dependencies: Vec<Dependency<'a>>,
     /// The entries of the world in apk's order.
     pub(crate) world: Vec<Wanted>,
     /// The names of those entries that are additions.
@@ -222,19 +244,13 @@ impl<'a> Universe<'a> {
 
     /// Returns a name as a place has it.
     fn named(&self, id: NameId, place: usize) -> Option<Named<'a>> {
-        let position = self.positions.get(id.index() * self.places.len() + place)?;
-        let position = position.checked_sub(1)?;
-        let place = self.places.get(place)?;
-        place.directory.get(position as usize)
+        named(&self.positions, &self.places, id, place)
     }
 
     /// Orders names as apk's table of names holds them, which shows wherever apk goes through the
     /// names that hang on one name: by slot, the later name of one slot first.
     pub(crate) fn table_order(&self, id: NameId) -> (u32, Reverse<Key>) {
-        (
-            table::slot(self.text(id).as_bytes()),
-            Reverse(self.name(id).key),
-        )
+        self.name(id).table_order()
     }
 
     /// Returns who gives a name: first what the base has, then the repositories in their order.
@@ -266,7 +282,7 @@ impl<'a> Universe<'a> {
     pub(crate) fn dependency(&self, wanted: Wanted) -> Dependency<'a> {
         let written = wanted.written.checked_sub(1);
         let dependency = match written.and_then(|at| self.written.get(at as usize)) {
-            Some(Written::Read(dependency)) => Some(*dependency),
+            Some(Written::Read(at)) => self.dependencies.get(*at as usize).copied(),
             Some(Written::Kept(place, at)) => {
                 let place = self.places.get(*place as usize);
                 place.and_then(|place| place.directory.dependency(*at))
@@ -280,7 +296,7 @@ impl<'a> Universe<'a> {
     pub(crate) fn stanza(&self, id: PackageId) -> Option<Stanza<'a>> {
         let (place, position) = self.package(id).key;
         let place = self.places.get(place as usize)?;
-        place.index.get(position as usize)
+        place.directory.package(position as usize).stanza()
     }
 
     /// Says whether a provider gives what a dependency asks for.

@@ -49,6 +49,7 @@ struct Shared {
     folder: Option<PathBuf>,
     plan: Mutex<Plan>,
     log: Mutex<Vec<Request>>,
+    delivered: Mutex<BTreeMap<String, usize>>,
     /// Told of every request in the log, and of the end.
     logged: Condvar,
     tls: Option<Arc<ServerConfig>>,
@@ -93,6 +94,7 @@ impl Server {
             folder,
             plan: Mutex::default(),
             log: Mutex::default(),
+            delivered: Mutex::default(),
             logged: Condvar::new(),
             tls,
             open: Open::default(),
@@ -153,6 +155,12 @@ impl Server {
         guard(&self.shared.plan).every(count, fault);
     }
 
+    /// Makes one request in `count` of each path meet one of these faults, by turns. Which one it is
+    /// of the first `count` is another for each path; two in a row are never met.
+    pub fn fault_each(&self, count: u64, faults: impl IntoIterator<Item = Fault>) {
+        guard(&self.shared.plan).each(count, faults.into_iter().collect());
+    }
+
     /// Behaves from now on.
     pub fn clear_faults(&self) {
         guard(&self.shared.plan).clear();
@@ -166,6 +174,15 @@ impl Server {
     /// Forgets the requests so far.
     pub fn clear_requests(&self) {
         guard(&self.shared.log).clear();
+        guard(&self.shared.delivered).clear();
+    }
+
+    /// Returns how often `path` was sent to its end, all of it or the rest that was asked for.
+    pub fn delivered(&self, path: &str) -> usize {
+        guard(&self.shared.delivered)
+            .get(path)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Returns how many connections there have been.
@@ -278,14 +295,21 @@ impl Shared {
                 stream.read_exact(&mut [0])?;
             }
             let content = self.content(&request.path);
+            let mut delivered = false;
             let after = answer::answer(
                 stream,
                 &request,
                 content.as_deref(),
                 fault.as_ref(),
                 &self.stop,
+                &mut delivered,
             )?;
             stream.flush()?;
+            if delivered {
+                *guard(&self.delivered)
+                    .entry(request.path.clone())
+                    .or_default() += 1;
+            }
             if after != After::Keep || request.header("connection") == Some("close") {
                 return Ok(after);
             }

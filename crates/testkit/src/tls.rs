@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair,
+    KeyUsagePurpose,
+};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
@@ -36,22 +39,50 @@ impl Authority {
     /// Makes a server's TLS settings with a certificate for `names` (host names or IP
     /// addresses) that this authority signed.
     pub fn server_config(&self, names: &[&str]) -> Arc<ServerConfig> {
-        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-        let params = CertificateParams::new(names).expect("plain host names");
+        self.signed(params(names))
+    }
+
+    /// Makes the same with a certificate whose time is over.
+    pub fn expired_config(&self, names: &[&str]) -> Arc<ServerConfig> {
+        let mut params = params(names);
+        params.not_before = rcgen::date_time_ymd(2001, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2002, 1, 1);
+        self.signed(params)
+    }
+
+    fn signed(&self, params: CertificateParams) -> Arc<ServerConfig> {
         let key = KeyPair::generate().expect("ring makes keys");
         let certificate = params
             .signed_by(&key, &self.issuer)
             .expect("the authority's key signs");
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("ring offers the default versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)
-            .expect("the key belongs to the certificate");
-        Arc::new(config)
+        server_config(&certificate, &key)
     }
+}
+
+/// Makes a server's TLS settings with a certificate for `names` that nobody but itself signed.
+pub fn self_signed_config(names: &[&str]) -> Arc<ServerConfig> {
+    let key = KeyPair::generate().expect("ring makes keys");
+    let certificate = params(names)
+        .self_signed(&key)
+        .expect("its own key signs the certificate");
+    server_config(&certificate, &key)
+}
+
+fn params(names: &[&str]) -> CertificateParams {
+    let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+    CertificateParams::new(names).expect("plain host names")
+}
+
+fn server_config(certificate: &Certificate, key: &KeyPair) -> Arc<ServerConfig> {
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring offers the default versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .expect("the key belongs to the certificate");
+    Arc::new(config)
 }
 
 impl Default for Authority {

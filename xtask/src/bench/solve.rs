@@ -152,6 +152,8 @@ fn warm(mirror: &Path, root: &Path, keys: &Keyring) -> Result<(), String> {
         for hash in hashes {
             joined(hash)?;
         }
+        // The process ends now, and with it goes its memory.
+        std::mem::forget(indexes);
         solved
     })
 }

@@ -5,7 +5,9 @@
 //! that it may bring. And it leads on from there: of each package the names that it refers to, by
 //! their positions, so that who follows them need not look any name up.
 
+use super::name_hash::name_hash;
 use super::parsed;
+use super::stanza::{self, Stanza};
 use super::tables::{self, Entry, GIVER, TextAt, View, Word, words};
 use super::{Record, slice};
 use crate::dependency::{self, Dependencies, Dependency};
@@ -56,8 +58,8 @@ pub struct Giver {
 
 /// A package of a [`Directory`], and what it refers to.
 #[derive(Clone, Copy, Debug)]
-pub struct Referring<'a> {
-    directory: Directory<'a>,
+pub struct Referring<'d, 'a> {
+    directory: &'d Directory<'a>,
     position: usize,
 }
 
@@ -85,18 +87,14 @@ pub enum Link<'a> {
 }
 
 /// Iterates over dependencies.
-enum Links<'a> {
-    Text(Directory<'a>, Dependencies<'a>),
+enum Links<'d, 'a> {
+    Text(&'d Directory<'a>, Dependencies<'a>),
     Parsed(parsed::Links<'a>),
 }
 
 /// Iterates over what a package provides.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is used where it is made, and never kept"
-)]
-enum Provides<'a> {
-    Text(Referring<'a>, Dependencies<'a>),
+enum Provides<'d, 'a> {
+    Text(Referring<'d, 'a>, Dependencies<'a>),
     Parsed(parsed::Provides<'a>),
 }
 
@@ -127,7 +125,7 @@ impl<'a> Directory<'a> {
 
     /// Returns the position of a name that some package has, provides or has in its `install_if`.
     pub fn find(&self, name: &str) -> Option<usize> {
-        self.tables.find(tables::hash(name.as_bytes()), || name)
+        self.tables.find(name_hash(name), || name)
     }
 
     /// Returns the position of a name of another directory, or of this one that is only depended on
@@ -168,9 +166,9 @@ impl<'a> Directory<'a> {
     }
 
     /// Returns a package with what it refers to, by its position in the index.
-    pub fn package(&self, position: usize) -> Referring<'a> {
+    pub fn package(&self, position: usize) -> Referring<'_, 'a> {
         Referring {
-            directory: *self,
+            directory: self,
             position,
         }
     }
@@ -182,7 +180,8 @@ impl<'a> Named<'a> {
         tables::line(self.pool, self.entry.text)
     }
 
-    fn hash(&self) -> u32 {
+    /// Returns its [`name_hash`].
+    pub fn hash(&self) -> u32 {
         self.entry.hash
     }
 
@@ -219,7 +218,18 @@ impl<'a> Named<'a> {
     }
 }
 
-impl<'a> Referring<'a> {
+impl<'d, 'a> Referring<'d, 'a> {
+    /// Returns the package itself; `None` where the index has none at this position.
+    pub fn stanza(&self) -> Option<Stanza<'a>> {
+        Some(Stanza::new(match self.directory.packages {
+            Packages::Text { text, records, .. } => stanza::Form::Text {
+                text,
+                record: records.get(self.position)?,
+            },
+            Packages::Parsed(packages) => stanza::Form::Parsed(packages.get(self.position)?),
+        }))
+    }
+
     /// Returns the position of its own name.
     pub fn name(&self) -> Option<usize> {
         match self.directory.packages {
@@ -233,7 +243,7 @@ impl<'a> Referring<'a> {
 
     /// Returns the positions of the names that it provides beside its own, with the versions that
     /// it has under them, in their order.
-    pub fn provides(&self) -> impl Iterator<Item = (usize, Option<TextAt>)> + use<'a> {
+    pub fn provides(&self) -> impl Iterator<Item = (usize, Option<TextAt>)> + use<'d, 'a> {
         match self.directory.packages {
             Packages::Text {
                 text,
@@ -249,7 +259,7 @@ impl<'a> Referring<'a> {
     }
 
     /// Returns what it depends on, and what it forbids, in their order.
-    pub fn depends(&self) -> impl Iterator<Item = Link<'a>> + use<'a> {
+    pub fn depends(&self) -> impl Iterator<Item = Link<'a>> + use<'d, 'a> {
         match self.directory.packages {
             Packages::Text { .. } => self.links(|record| record.depends),
             Packages::Parsed(packages) => Links::Parsed(packages.depends(self.position)),
@@ -257,7 +267,7 @@ impl<'a> Referring<'a> {
     }
 
     /// Returns what lets it be installed by itself, in its order.
-    pub fn install_if(&self) -> impl Iterator<Item = Link<'a>> + use<'a> {
+    pub fn install_if(&self) -> impl Iterator<Item = Link<'a>> + use<'d, 'a> {
         match self.directory.packages {
             Packages::Text { .. } => self.links(|record| record.install_if),
             Packages::Parsed(packages) => Links::Parsed(packages.install_if(self.position)),
@@ -280,7 +290,7 @@ impl<'a> Referring<'a> {
         }
     }
 
-    fn links(&self, range: impl Fn(&Record) -> super::Range) -> Links<'a> {
+    fn links(&self, range: impl Fn(&Record) -> super::Range) -> Links<'d, 'a> {
         let (list, dialect) = match self.directory.packages {
             Packages::Text {
                 text,
@@ -305,7 +315,7 @@ pub(super) fn is_sound(text: &str, record: &Record, dialect: Dialect) -> bool {
     is_valid(slice(text, record.version), dialect) && !depends.is_malformed()
 }
 
-impl<'a> Iterator for Links<'a> {
+impl<'a> Iterator for Links<'_, 'a> {
     type Item = Link<'a>;
 
     fn next(&mut self) -> Option<Link<'a>> {
@@ -320,7 +330,7 @@ impl<'a> Iterator for Links<'a> {
     }
 }
 
-impl Iterator for Provides<'_> {
+impl Iterator for Provides<'_, '_> {
     type Item = (usize, Option<TextAt>);
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -24,7 +24,7 @@ use std::ops::Range;
 use super::Index;
 use super::directory::{Directory, Link, Packages as Described};
 use super::origin::Origin;
-use super::tables::{GIVER, NAME, SLOT, TextAt, View, Word, line, words};
+use super::tables::{GIVER, NAME, TextAt, View, Word, line, words};
 use crate::dependency::{self, Dependency};
 use crate::digest::{Sha1, Sha256};
 use crate::version::Dialect;
@@ -33,7 +33,7 @@ mod write;
 
 /// The first bytes of the footer. The number goes up with every change of the form or of what a
 /// table means, so that no other version's is read.
-const MAGIC: &[u8; 16] = b"prebake index 3\n";
+const MAGIC: &[u8; 16] = b"prebake index 4\n";
 
 /// The bytes of a package: its identity, then words. The texts are its version and architecture;
 /// its name is a position; the size in bytes takes two words. The last three words say where what
@@ -330,7 +330,7 @@ impl Index {
         let items = [
             (&filter, 4),
             (&buckets, 4),
-            (&slots, SLOT),
+            (&slots, 4),
             (&names, NAME),
             (&givers, GIVER),
             (&waiting, 4),

@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 
 use memchr::memchr;
 
+use super::name_hash::name_hash;
 use super::{Range, Record, slice};
 use crate::dependency::{self, Operator};
 use crate::version::Dialect;
@@ -17,8 +18,6 @@ pub(super) type Word = [u8; 4];
 /// The bytes of a name: its text, its hash, and where its givers and those that wait for it end;
 /// they begin where those of the name before end.
 pub(super) const NAME: usize = 4 * 4;
-/// The bytes of a slot: a hash, and the position of the name that has it.
-pub(super) const SLOT: usize = 2 * 4;
 /// The bytes of a giver: the package, times two and one more where the name is its own; and the
 /// text of the version that it has under the name.
 pub(super) const GIVER: usize = 2 * 4;
@@ -42,13 +41,13 @@ impl TextAt {
 #[derive(Clone, Debug)]
 pub(super) struct Tables {
     pub(super) pool: Vec<u8>,
-    /// A bit for each beginning that hashes may have: whether some name's has it. Most names that
-    /// are looked for are not there, and this is small enough to stay near the processor.
+    /// Two bits for each name, by its hash. Most names that are looked for are not there, and have
+    /// others; and this is small enough to stay near the processor.
     pub(super) filter: Vec<Word>,
     /// Of each hash's first bits, where its names begin in `slots`; and the end of all.
     pub(super) buckets: Vec<Word>,
-    /// The names, ordered by hash and then by text.
-    pub(super) slots: Vec<[u8; SLOT]>,
+    /// The positions of the names, ordered by hash and then by text.
+    pub(super) slots: Vec<Word>,
     /// The names in the order in which the index first has them, so that those of one package lie
     /// together.
     pub(super) names: Vec<[u8; NAME]>,
@@ -64,7 +63,7 @@ pub(super) struct View<'a> {
     pub(super) pool: &'a [u8],
     pub(super) filter: &'a [Word],
     pub(super) buckets: &'a [Word],
-    pub(super) slots: &'a [[u8; SLOT]],
+    pub(super) slots: &'a [Word],
     /// The names of the slots, and after them those that are only depended on.
     pub(super) names: &'a [[u8; NAME]],
     pub(super) givers: &'a [[u8; GIVER]],
@@ -129,8 +128,8 @@ impl<'a> View<'a> {
     /// Returns the position of a name that stands in a bucket. Its text is asked for only if the
     /// hash is found.
     pub(super) fn find<'n>(&self, hash: u32, name: impl Fn() -> &'n str) -> Option<usize> {
-        let (word, bit) = filtered(hash, self.filter.len());
-        if u32::from_le_bytes(*self.filter.get(word)?) & bit == 0 {
+        let (word, bits) = filtered(hash, self.filter.len());
+        if u32::from_le_bytes(*self.filter.get(word)?) & bits != bits {
             return None;
         }
         let buckets = self.buckets.len().checked_sub(1)?;
@@ -139,12 +138,12 @@ impl<'a> View<'a> {
         let end = u32::from_le_bytes(*self.buckets.get(bucket + 1)?) as usize;
         let slots = self.slots.get(start..end)?;
         let found = slots.binary_search_by(|slot| {
-            let [this, position] = words(slot);
-            let text = || self.entry(position as usize).unwrap_or_default().text;
-            this.cmp(&hash).then_with(|| self.text(text()).cmp(name()))
+            let position = u32::from_le_bytes(*slot);
+            let entry = self.entry(position as usize).unwrap_or_default();
+            let by_hash = entry.hash.cmp(&hash);
+            by_hash.then_with(|| self.text(entry.text).cmp(name()))
         });
-        let [_, position] = words::<2, SLOT>(slots.get(found.ok()?)?);
-        Some(position as usize)
+        Some(u32::from_le_bytes(*slots.get(found.ok()?)?) as usize)
     }
 }
 
@@ -177,7 +176,7 @@ pub(super) fn bytes<const W: usize, const B: usize>(words: [u32; W]) -> [u8; B] 
 /// Makes the tables of an index.
 pub(super) fn build(text: &str, records: &[Record], dialect: Dialect) -> Tables {
     let (pool, mentions) = mentions(text, records, dialect);
-    let buckets = mentions.len().next_power_of_two();
+    let buckets = (mentions.len() / 2).next_power_of_two();
     // A name's mentions come together: first by the first bits of its hash, then by the rest.
     let mut ends = vec![0_u32; buckets + 1];
     for mention in &mentions {
@@ -206,7 +205,7 @@ pub(super) fn build(text: &str, records: &[Record], dialect: Dialect) -> Tables 
     };
     // Of each mention, the first one of its name.
     let mut firsts = vec![0_u32; mentions.len()];
-    let mut filter = vec![0_u32; buckets.div_ceil(4)];
+    let mut filter = vec![0_u32; buckets.div_ceil(2)];
     let mut tables = Tables {
         pool: Vec::new(),
         filter: Vec::new(),
@@ -238,10 +237,10 @@ pub(super) fn build(text: &str, records: &[Record], dialect: Dialect) -> Tables 
             let hash = mentions.get(first as usize).map_or(0, |first| first.hash);
             if same.is_none() {
                 // The position comes when all are known.
-                tables.slots.push(bytes([hash, first]));
-                let (word, bit) = filtered(hash, filter.len());
+                tables.slots.push(first.to_le_bytes());
+                let (word, bits) = filtered(hash, filter.len());
                 if let Some(word) = filter.get_mut(word) {
-                    *word |= bit;
+                    *word |= bits;
                 }
             }
         }
@@ -271,9 +270,9 @@ pub(super) fn build(text: &str, records: &[Record], dialect: Dialect) -> Tables 
         }
     }
     for slot in &mut tables.slots {
-        let [hash, first] = words(slot);
-        let position = positions.get(first as usize).copied().unwrap_or_default();
-        *slot = bytes([hash, position]);
+        let first = u32::from_le_bytes(*slot) as usize;
+        let position = positions.get(first).copied().unwrap_or_default();
+        *slot = position.to_le_bytes();
     }
     let mut ends = [0; 2];
     for ([givers, waiting], name) in counts.iter_mut().zip(&mut tables.names) {
@@ -323,13 +322,18 @@ fn mentions(text: &str, records: &[Record], dialect: Dialect) -> (Vec<u8>, Vec<M
         pool.push(b'\n');
         Range { start, end }
     };
+    let (mut last, mut last_at) = ("", 0);
     for (package, record) in (0..).zip(records) {
         let own = slice(text, record.version);
-        let own_at = put(own).start;
+        // The packages of one origin lie together often, and have the same version.
+        if own != last || last_at == 0 {
+            (last, last_at) = (own, put(own).start);
+        }
+        let own_at = last_at;
         let mut mention = |text: Range, name: &str, version, kind| {
             mentions.push(Mention {
                 text,
-                hash: hash(name.as_bytes()),
+                hash: name_hash(name),
                 package,
                 version,
                 kind,
@@ -363,26 +367,9 @@ fn bucket(hash: u32, buckets: usize) -> usize {
     ((u64::from(hash) * buckets as u64) >> 32) as usize
 }
 
-/// Returns the word and the bit of a filter that belong to a hash.
+/// Returns the word of a filter that belongs to a hash's first bits, and the bits there that belong
+/// to its last.
 fn filtered(hash: u32, words: usize) -> (usize, u32) {
-    let bit = (u64::from(hash) * words as u64 * 32) >> 32;
-    ((bit / 32) as usize, 1 << (bit % 32))
-}
-
-/// Returns the hash of a name. It need not be strong: names of one bucket are kept in order, so
-/// that many of them cost a few comparisons more and no more.
-pub(super) fn hash(name: &[u8]) -> u32 {
-    // 2^64 divided by the golden ratio: an odd number with bits all over.
-    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
-    let (words, rest) = name.as_chunks::<8>();
-    let mut last = [0; 8];
-    for (to, from) in last.iter_mut().zip(rest) {
-        *to = *from;
-    }
-    let mix = |hash: u64, word: [u8; 8]| {
-        (hash.rotate_left(23) ^ u64::from_le_bytes(word)).wrapping_mul(MULTIPLIER)
-    };
-    let hash = words.iter().copied().fold(name.len() as u64, mix);
-    let hash = mix(hash, last);
-    ((hash ^ (hash >> 29)).wrapping_mul(MULTIPLIER) >> 32) as u32
+    let word = (u64::from(hash) * words as u64) >> 32;
+    (word as usize, 1 << (hash % 32) | 1 << (hash / 32 % 32))
 }

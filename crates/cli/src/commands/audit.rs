@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: &AuditArguments, global: &Global) -> Result<u8, Fai
     let audited = if is_rootfs(&arguments.source) {
         vec![of_file(arguments)?]
     } else {
-        let recipe = Recipe::read(&arguments.source)?;
+        let recipe = session::recipe(&arguments.source, &arguments.host)?;
         policy.clone_from(&recipe.audit);
         of_recipe(&recipe, arguments, global)?
     };

@@ -1,6 +1,5 @@
 //! `prebake build`: bake what the lock names and write the outputs.
 
-use prebake::recipe::Recipe;
 use prebake::{BuildOptions, Built, BuiltOutput, Error, LockState, PackageScript};
 use serde_json::{Value, json};
 
@@ -12,7 +11,7 @@ use crate::{exit_code, output, session};
 const SCRIPTS_SHOWN: usize = 20;
 
 pub(crate) fn run(arguments: &BuildArguments, global: &Global) -> Result<u8, Error> {
-    let recipe = Recipe::read(&arguments.recipe.recipe)?;
+    let recipe = session::recipe(&arguments.recipe.recipe, &arguments.recipe.host)?;
     let arches = prebake::select_arches(&recipe, &arguments.arch)?;
     let context = session::open(&arguments.recipe.host, global)?;
     let options = BuildOptions {

@@ -19,7 +19,7 @@ pub(crate) fn remove(arguments: &EditArguments, global: &Global) -> Result<u8, E
 }
 
 fn run(arguments: &EditArguments, global: &Global, change: Change) -> Result<u8, Error> {
-    let recipe = Recipe::read(&arguments.recipe.recipe)?;
+    let recipe = session::recipe(&arguments.recipe.recipe, &arguments.recipe.host)?;
     let (text, edits) = change(&recipe, &arguments.packages)?;
     let changed = Recipe::parse(&recipe.path, text.clone())?;
     let context = session::open(&arguments.recipe.host, global)?;

@@ -1,7 +1,6 @@
 //! `prebake why` and `prebake tree`: who needs whom.
 
 use prebake::graph::{Graph, Link, MAX_CHAINS, graph};
-use prebake::recipe::Recipe;
 use prebake::{Error, Upgrade};
 use serde_json::{Value, json};
 
@@ -199,7 +198,7 @@ fn tree_json(graph: &Graph) -> Value {
 
 /// Makes the lock current and returns a graph for each architecture that is asked for.
 fn graphs(option: &RecipeOption, arches: &[String], global: &Global) -> Result<Vec<Graph>, Error> {
-    let recipe = Recipe::read(&option.recipe)?;
+    let recipe = session::recipe(&option.recipe, &option.host)?;
     let arches = prebake::select_arches(&recipe, arches)?;
     let context = session::open(&option.host, global)?;
     let locked = prebake::update_lock(&recipe, &Upgrade::Keep, &context)?;

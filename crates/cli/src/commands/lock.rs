@@ -1,7 +1,6 @@
 //! `prebake lock`: choose the packages and write the lock.
 
 use prebake::lock::Lock;
-use prebake::recipe::Recipe;
 use prebake::{Change, Error, LockOptions, LockState, Upgrade};
 use serde_json::{Value, json};
 
@@ -9,7 +8,7 @@ use crate::arguments::{Global, LockArguments};
 use crate::{exit_code, output, session};
 
 pub(crate) fn run(arguments: &LockArguments, global: &Global) -> Result<u8, Error> {
-    let recipe = Recipe::read(&arguments.recipe.recipe)?;
+    let recipe = session::recipe(&arguments.recipe.recipe, &arguments.recipe.host)?;
     if arguments.check {
         prebake::check_lock(&recipe)?;
         if global.json {

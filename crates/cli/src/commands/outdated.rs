@@ -1,6 +1,5 @@
 //! `prebake outdated`: the lock held against what the mirrors have now.
 
-use prebake::recipe::Recipe;
 use prebake::{Error, Outdated, check_lock, outdated};
 use serde_json::json;
 
@@ -8,7 +7,7 @@ use crate::arguments::{Global, OutdatedArguments};
 use crate::{exit_code, output, session};
 
 pub(crate) fn run(arguments: &OutdatedArguments, global: &Global) -> Result<u8, Error> {
-    let recipe = Recipe::read(&arguments.recipe.recipe)?;
+    let recipe = session::recipe(&arguments.recipe.recipe, &arguments.recipe.host)?;
     let lock = check_lock(&recipe)?;
     let context = session::open(&arguments.recipe.host, global)?;
     let mut found = Vec::new();

@@ -1,7 +1,6 @@
 //! `prebake vendor`: put everything that the lock names into a folder.
 
 use prebake::Error;
-use prebake::recipe::Recipe;
 use prebake::vendor::{VendorError, Vendored, vendor};
 use serde_json::{Value, json};
 
@@ -13,7 +12,7 @@ use crate::{exit_code, output, session};
 const PATHS_SHOWN: usize = 20;
 
 pub(crate) fn run(arguments: &VendorArguments, global: &Global) -> Result<u8, Error> {
-    let recipe = Recipe::read(&arguments.recipe.recipe)?;
+    let recipe = session::recipe(&arguments.recipe.recipe, &arguments.recipe.host)?;
     let folder = arguments.folder.as_ref().or(recipe.vendor.as_ref());
     let folder = folder.ok_or(VendorError::NoFolder)?;
     let context = session::open(&arguments.recipe.host, global)?;

@@ -12,7 +12,7 @@ use crate::stove::{OLD, OUTPUT, Stove, assert_says, finish};
 
 /// Runs `script` in user and mount namespaces of its own, in the kitchen's folder, with the
 /// program as `$1`. `None` where the host does not allow that.
-fn within_namespace(test: &str, stove: &Stove, script: &str) -> Option<Output> {
+pub(crate) fn within_namespace(test: &str, stove: &Stove, script: &str) -> Option<Output> {
     let allowed = Command::new("unshare").args(["-rm", "true"]).output();
     let allowed = allowed.is_ok_and(|output| output.status.success());
     found_or_skipped(allowed.then_some(()), test, "user and mount namespaces")?;
@@ -88,7 +88,7 @@ const STARTER: &[&str] = &[
 
 /// Returns what makes a command run as somebody who may not write everywhere: nothing where the
 /// tests run as such. `None` if that cannot be had.
-fn as_nobody(test: &str, folder: &Path) -> Option<&'static [&'static str]> {
+pub(crate) fn as_nobody(test: &str, folder: &Path) -> Option<&'static [&'static str]> {
     let probe = folder.join("probe");
     let is_root = fs_err::write(&probe, "").is_ok();
     drop(fs_err::remove_file(probe));
@@ -104,7 +104,7 @@ fn as_nobody(test: &str, folder: &Path) -> Option<&'static [&'static str]> {
 }
 
 /// Builds as somebody to whom the program and the kitchen are open, but for what is read-only.
-fn build_as_nobody(stove: &Stove, starter: &[&str]) -> Output {
+pub(crate) fn build_as_nobody(stove: &Stove, starter: &[&str]) -> Output {
     // The checkout may lie where nobody else gets to. Another process copies: what this one has
     // open for writing, a child that another test forks just now has as well, and the kernel
     // runs no program that somebody may write.
@@ -123,7 +123,7 @@ fn build_as_nobody(stove: &Stove, starter: &[&str]) -> Output {
     Output::of(&mut command)
 }
 
-fn set_mode(path: &Path, mode: u32) {
+pub(crate) fn set_mode(path: &Path, mode: u32) {
     fs_err::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
 }
 

@@ -13,10 +13,19 @@ mod help;
 mod host;
 #[cfg(unix)]
 mod interrupted;
+#[cfg(target_os = "linux")]
+mod killed;
 #[path = "../kitchen/mod.rs"]
 mod kitchen;
+mod many;
 mod mistakes;
 mod servers;
 mod shared_cache;
 mod stove;
+#[cfg(target_os = "linux")]
+mod table;
 mod tampered;
+#[cfg(target_os = "linux")]
+mod traced;
+#[cfg(unix)]
+mod untrusted;

@@ -7,9 +7,10 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// What would change a run from outside the test; none of it reaches the program.
-const NOT_INHERITED: [&str; 19] = [
+const NOT_INHERITED: [&str; 21] = [
     "PREBAKE_CACHE",
     "PREBAKE_INSTANCES",
+    "PREBAKE_NETWORK_TIMEOUT",
     "PREBAKE_OFFLINE",
     "PREBAKE_REMOTE_CACHE",
     "PREBAKE_REMOTE_CACHE_WRITE",
@@ -17,6 +18,7 @@ const NOT_INHERITED: [&str; 19] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_ENDPOINT_URL",
+    "PREBAKE_UNTRUSTED",
     "PREBAKE_VENDOR",
     "HTTP_PROXY",
     "HTTPS_PROXY",

@@ -128,7 +128,7 @@ fn nothing_is_fetched_offline() {
     // With all of it in the cache, or in a folder that somebody filled, nothing is missing.
     assert_eq!(package.told(&[("PREBAKE_CACHE", &full)]), told);
     let filled = kitchen.cache("filled");
-    kitchen.vendor(&package, Path::new(&filled), &full);
+    Kitchen::vendor(&package, Path::new(&filled), &full);
     let script =
         format!("prebake_embed::Bake::new(\".\").vendor({filled:?}).cache({empty:?}).run()");
     package.write("build.rs", &build_script(&script));

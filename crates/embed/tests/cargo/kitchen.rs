@@ -75,7 +75,7 @@ keys = [\"keys/{key_name}\"]
 
     /// Puts what a package's lock names into a folder, as `prebake vendor` does, with a cache that has
     /// all of it.
-    pub(crate) fn vendor(&self, package: &Package, folder: &Path, cache: &str) {
+    pub(crate) fn vendor(package: &Package, folder: &Path, cache: &str) {
         let recipe = Recipe::read(&package.path("prebake.toml")).unwrap();
         let context = Context::open(HostOptions {
             cache: Some(PathBuf::from(cache)),

@@ -37,7 +37,7 @@ fn a_published_package_is_built_vendored_and_in_a_sandbox() {
     let cache = kitchen.cache("cache");
     let built = author.cargo(&["build"], &[("PREBAKE_CACHE", &cache)]);
     assert!(built.success, "{built:?}");
-    kitchen.vendor(&author, &author.path("inputs"), &cache);
+    Kitchen::vendor(&author, &author.path("inputs"), &cache);
     let identity = fs_err::read_to_string(author.baked("rs")).unwrap();
     let identity = identity.lines().next().unwrap();
     let identity = identity.rsplit(' ').next().unwrap().to_owned();

@@ -261,6 +261,43 @@ fn redirects_are_followed() {
     }
 }
 
+/// The bound is a server's own words: no status, but a header without end.
+#[test]
+fn a_head_is_so_long() {
+    use std::io::{Read as _, Write as _};
+
+    for (length, good) in [(32 << 10, true), (65 << 10, false)] {
+        let setup = Setup::new();
+        let content = setup.content.clone();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/file.apk", listener.local_addr().unwrap());
+        let serving = std::thread::spawn(move || {
+            let (mut connection, _) = listener.accept().unwrap();
+            drop(listener);
+            let mut request = [0; 4096];
+            let _ = connection.read(&mut request).unwrap();
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nX-Long: {}\r\n\r\n",
+                content.len(),
+                "x".repeat(length)
+            );
+            // A client that has enough of it goes away.
+            let _ = connection.write_all(head.as_bytes());
+            let _ = connection.write_all(&content);
+        });
+        let mut wanted = setup.pinned();
+        wanted.urls = vec![url];
+        let fetched = setup
+            .fetcher_with(Options {
+                tries: 1,
+                ..options()
+            })
+            .fetch_one(&wanted, &prebake_fetch::Silent);
+        serving.join().unwrap();
+        assert_eq!(fetched.is_ok(), good, "{length}: {:?}", fetched.err());
+    }
+}
+
 #[test]
 fn nobody_listens() {
     let setup = Setup::new();

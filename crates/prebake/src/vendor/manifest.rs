@@ -128,4 +128,19 @@ mod tests {
             read(text).unwrap_err();
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_read_stays_below_the_folder(name in "[./\\\\:a ~-]{0,12}") {
+            let text = format!("{}  {name}", Sha256::of(b"x"));
+            if let Ok(Manifest(files)) = Manifest::parse(Path::new("d"), &text) {
+                for path in files.keys() {
+                    let joined = join(Path::new("/d"), path);
+                    let mut parts = joined.components();
+                    assert!(joined.starts_with("/d") && joined != Path::new("/d"));
+                    assert!(!parts.any(|part| part == std::path::Component::ParentDir), "{path}");
+                }
+            }
+        }
+    }
 }

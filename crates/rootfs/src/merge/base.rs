@@ -15,7 +15,7 @@ use crate::tree::{FileContent, Node, NodeKind};
 pub const MAX_INLINE: u64 = 24 << 20;
 
 /// The most bytes of all such files together.
-pub const MAX_INLINE_TOTAL: u64 = 40 << 20;
+pub const MAX_INLINE_TOTAL: u64 = 32 << 20;
 
 /// A file's name within its directory, and its bytes.
 pub type NamedFile = (Vec<u8>, Vec<u8>);

@@ -63,9 +63,14 @@ impl Search<'_, '_> {
             if !self.packages[id].discovered {
                 self.read(id);
             }
-            if let Some(wanted) = universe.depends(id).get(frame.dependency) {
+            let mut next = None;
+            let depends = universe.depends(id);
+            while let Some(wanted) = depends.get(frame.dependency).filter(|_| next.is_none()) {
                 frame.dependency += 1;
-                let next = wanted.name;
+                self.step()?;
+                next = Some(wanted.name).filter(|next| !self.names[*next].discovered);
+            }
+            if let Some(next) = next {
                 self.enter(next, &mut stack);
                 continue;
             }

@@ -4,19 +4,23 @@
 //! `install_if`; from a package to all its names and to what it depends on or forbids. Whatever
 //! can be reached that way from the world and the base is taken, which is more than any search
 //! looks at, so that leaving out the rest changes no answer. What an `install_if` waits for is
-//! named and not followed: it counts only if something else leads to it.
+//! named and not followed: it counts only if something else leads to it. Neither counts a name that
+//! one package alone provides and nothing asks for, as most `cmd:` names are.
 
 use std::collections::BTreeMap;
 
 use prebake_apk::dependency::Dependency;
 use prebake_apk::digest::Sha1;
-use prebake_apk::index::{Link, Named};
+use prebake_apk::index::{Giver, Link, Named, name_hash};
 use prebake_apk::version::Dialect;
 
 use super::{
-    Key, Name, NameId, Package, PackageId, Place, Provider, Run, Universe, Wanted, Written,
+    Key, Name, NameId, Package, PackageId, Place, Provider, Run, Universe, Wanted, Written, named,
 };
-use crate::request::{MAX_REPOSITORIES, Repository, Request};
+use crate::request::{Repository, Request};
+use crate::table;
+
+mod passed_over;
 
 /// How much a universe has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,17 +52,24 @@ struct Ids {
 }
 
 struct Reach<'a, 'r> {
+    /// All but its places.
     universe: Universe<'a>,
+    places: &'r [Place<'a>],
     architectures: &'r [&'r str],
     names: Vec<Reached>,
-    /// Whether what each package refers to was taken.
-    followed: Vec<bool>,
+    /// Whether what each package refers to was taken; and the packages in the order in which it was.
+    is_followed: Vec<bool>,
+    followed: Vec<PackageId>,
+    /// The names that were passed over so far, by place and position.
+    passed_over: Vec<(usize, usize)>,
     queue: Vec<NameId>,
     ids: Vec<Ids>,
-    /// The packages of the name whose packages are being made.
+    /// For lists that are needed often and never long: the packages of a name and where they are,
+    /// what they are by identity, the packages that wait for a name, and what these give.
+    own: Vec<(usize, Giver)>,
     of_name: BTreeMap<Sha1, PackageId>,
-    /// The packages that wait for the name whose surroundings are being taken.
     waiting: Vec<PackageId>,
+    triggered: Vec<NameId>,
 }
 
 pub(super) fn universe<'a>(
@@ -78,7 +89,6 @@ pub(super) fn universe<'a>(
             packages: vec![0; index.len()],
         });
         places.push(Place {
-            index,
             directory,
             repository,
         });
@@ -98,24 +108,30 @@ pub(super) fn universe<'a>(
             provides: Vec::with_capacity(most_names),
             // Alpine's packages have some four dependencies each.
             wanted: Vec::with_capacity(most_packages * 4),
-            written: Vec::new(),
+            written: Vec::with_capacity(most_packages),
+            dependencies: Vec::new(),
             world: Vec::new(),
             added: Vec::new(),
             dialect: request.dialect,
             nothing: NameId(0),
-            places,
+            places: Vec::new(),
         },
+        places: &places,
         architectures: request.architectures,
         names: Vec::with_capacity(most_names),
+        is_followed: Vec::with_capacity(most_packages),
         followed: Vec::with_capacity(most_packages),
+        passed_over: Vec::new(),
         queue: Vec::new(),
         ids,
+        own: Vec::new(),
         of_name: BTreeMap::new(),
         waiting: Vec::new(),
+        triggered: Vec::new(),
     };
     // No name in an index is empty or holds a space.
-    reach.name((0, 0), &[]);
-    for place in 0..reach.universe.places.len() {
+    reach.name_nowhere((0, 0), " ");
+    for place in 0..places.len() {
         if scope == Scope::Everything || reach.is_base(place) {
             reach.enqueue_all(place);
         }
@@ -138,19 +154,19 @@ pub(super) fn universe<'a>(
     while let Some(id) = reach.queue.pop() {
         reach.expand(id);
     }
-    let mut universe = reach.universe;
-    universe.sort_triggered();
-    Ok(universe)
+    reach.settle_passed_over();
+    let universe = reach.universe;
+    Ok(Universe { places, ..universe })
 }
 
 impl<'a> Reach<'a, '_> {
     fn is_base(&self, place: usize) -> bool {
-        let place = self.universe.places.get(place);
+        let place = self.places.get(place);
         place.is_some_and(|place| place.repository.is_none())
     }
 
     fn enqueue_all(&mut self, place: usize) {
-        let count = self.universe.places.get(place);
+        let count = self.places.get(place);
         for at in 0..count.map_or(0, |place| place.directory.len()) {
             if let Some(id) = self.name_at(place, at) {
                 self.enqueue(id);
@@ -158,16 +174,12 @@ impl<'a> Reach<'a, '_> {
         }
     }
 
-    /// Adds a name, with its position in each place's directory, plus one.
-    fn name(&mut self, key: Key, positions: &[u32]) -> NameId {
+    /// Adds a name whose positions in the places' directories are known.
+    fn name(&mut self, key: Key, hash: u32) -> NameId {
         let id = NameId(self.names.len() as u32);
-        let missing = self.universe.places.len() - positions.len();
-        self.universe.positions.extend_from_slice(positions);
-        self.universe
-            .positions
-            .extend(std::iter::repeat_n(0, missing));
         self.universe.names.push(Name {
             key,
+            slot: table::slot(hash),
             providers: Run::default(),
             install_if_of: Run::default(),
         });
@@ -178,16 +190,23 @@ impl<'a> Reach<'a, '_> {
         id
     }
 
+    /// Adds a name that no place has.
+    fn name_nowhere(&mut self, key: Key, text: &str) -> NameId {
+        let positions = &mut self.universe.positions;
+        positions.extend(std::iter::repeat_n(0, self.places.len()));
+        self.name(key, name_hash(text))
+    }
+
     /// Returns the id of the name at a position of a place's directory: of one that is only
     /// depended on there, what it is elsewhere.
     fn name_at(&mut self, place: usize, at: usize) -> Option<NameId> {
         if let Some(id) = self.ids.get(place)?.names.get(at)?.checked_sub(1) {
             return Some(NameId(id));
         }
-        let directory = self.universe.places.get(place)?.directory;
+        let directory = &self.places.get(place)?.directory;
         let named = directory.get(at)?;
         if at < directory.len() {
-            return self.add(&named, (place, at));
+            return Some(self.add(&named, (place, at)));
         }
         let id = self.find_same(place, &named);
         let id = id.or_else(|| self.unknown(named.text()));
@@ -203,35 +222,34 @@ impl<'a> Reach<'a, '_> {
     }
 
     /// Adds a name that some place has, at a position of one.
-    fn add(&mut self, named: &Named<'a>, known: (usize, usize)) -> Option<NameId> {
+    fn add(&mut self, named: &Named<'a>, known: (usize, usize)) -> NameId {
         let id = NameId(self.names.len() as u32);
+        let positions = &mut self.universe.positions;
         let mut key = None;
-        let mut positions = [0; MAX_REPOSITORIES + 1];
-        let places = self.universe.places.iter().zip(&mut self.ids);
-        let mut count = 0;
-        for (number, ((place, ids), position)) in places.zip(&mut positions).enumerate() {
-            count = number + 1;
+        for (number, (place, ids)) in (0..).zip(self.places.iter().zip(&mut self.ids)) {
             let found = if number == known.0 {
                 Some(known.1)
             } else {
                 place.directory.find_same(named)
             };
-            if let Some(found) = found
-                && let Some(slot) = ids.names.get_mut(found)
-            {
+            let slot = found.and_then(|found| Some((found as u32, ids.names.get_mut(found)?)));
+            positions.push(slot.map_or(0, |(found, slot)| {
                 *slot = id.0 + 1;
-                *position = found as u32 + 1;
-                key.get_or_insert((number as u32 + 1, found as u32));
-            }
+                key.get_or_insert((number as u32 + 1, found));
+                found + 1
+            }));
         }
-        Some(self.name(key?, positions.get(..count)?))
+        // It is where it is known to be, so that there is a key.
+        self.name(key.unwrap_or_default(), named.hash())
     }
 
     /// Returns the id of a name that is only depended on in a place and that another one has.
     fn find_same(&mut self, known: usize, named: &Named<'a>) -> Option<NameId> {
-        for place in (0..self.universe.places.len()).filter(|place| *place != known) {
-            let directory = self.universe.places.get(place)?.directory;
-            if let Some(at) = directory.find_same(named) {
+        for (place, here) in self.places.iter().enumerate() {
+            if place == known {
+                continue;
+            }
+            if let Some(at) = here.directory.find_same(named) {
                 return self.name_at(place, at);
             }
         }
@@ -240,9 +258,8 @@ impl<'a> Reach<'a, '_> {
 
     /// Returns the id of a name that some place or the world has.
     fn find(&mut self, text: &str) -> Option<NameId> {
-        for place in 0..self.universe.places.len() {
-            let directory = self.universe.places.get(place)?.directory;
-            if let Some(at) = directory.find(text) {
+        for (place, here) in self.places.iter().enumerate() {
+            if let Some(at) = here.directory.find(text) {
                 return self.name_at(place, at);
             }
         }
@@ -256,7 +273,7 @@ impl<'a> Reach<'a, '_> {
 
     fn find_or_add(&mut self, text: &'a str) -> NameId {
         self.find(text).unwrap_or_else(|| {
-            let id = self.name((u32::MAX, self.universe.unknown.len() as u32), &[]);
+            let id = self.name_nowhere((u32::MAX, self.universe.unknown.len() as u32), text);
             self.universe.unknown.push((text, id));
             id
         })
@@ -270,12 +287,16 @@ impl<'a> Reach<'a, '_> {
         }
     }
 
+    fn named(&self, id: NameId, place: usize) -> Option<Named<'a>> {
+        named(&self.universe.positions, self.places, id, place)
+    }
+
     /// Takes all that a name leads to.
     fn expand(&mut self, id: NameId) {
         let first = self.universe.providers.len();
         let mut waiting = std::mem::take(&mut self.waiting);
-        for place in 0..self.universe.places.len() {
-            let Some(named) = self.universe.named(id, place) else {
+        for place in 0..self.places.len() {
+            let Some(named) = self.named(id, place) else {
                 continue;
             };
             for giver in named.givers() {
@@ -296,21 +317,27 @@ impl<'a> Reach<'a, '_> {
                 self.follow(provider.package);
             }
         }
-        let first = self.universe.triggered.len();
+        let mut triggered = std::mem::take(&mut self.triggered);
         for package in waiting.drain(..) {
             self.follow(package);
-            let universe = &mut self.universe;
+            let universe = &self.universe;
             if let Some(described) = universe.packages.get(package.index()) {
+                // Of what may be triggered no name is passed over.
                 let given = described.provides.of(&universe.provides);
-                universe.triggered.push(described.name);
-                universe
-                    .triggered
-                    .extend(given.iter().map(|(given, _)| *given));
+                triggered.push(described.name);
+                triggered.extend(given.iter().map(|(given, _)| *given));
             }
         }
         self.waiting = waiting;
-        let install_if_of = run(first, &self.universe.triggered);
-        if let Some(name) = self.universe.names.get_mut(id.index()) {
+        let universe = &mut self.universe;
+        let order = |id: &NameId| universe.names.get(id.index()).map(Name::table_order);
+        triggered.sort_unstable_by_key(order);
+        triggered.dedup();
+        let first = universe.triggered.len();
+        universe.triggered.append(&mut triggered);
+        self.triggered = triggered;
+        let install_if_of = run(first, &universe.triggered);
+        if let Some(name) = universe.names.get_mut(id.index()) {
             name.providers = providers;
             name.install_if_of = install_if_of;
         }
@@ -322,7 +349,7 @@ impl<'a> Reach<'a, '_> {
         if let Some(id) = self.package_id(place, position) {
             return Some(id);
         }
-        let directory = self.universe.places.get(place)?.directory;
+        let directory = &self.places.get(place)?.directory;
         let name = self.name_at(place, directory.package(position).name()?)?;
         if !std::mem::replace(&mut self.names.get_mut(name.index())?.owned, true) {
             self.make_owned(name);
@@ -337,82 +364,99 @@ impl<'a> Reach<'a, '_> {
 
     /// Makes the packages that a name is the own name of, each once however many places have it.
     fn make_owned(&mut self, name: NameId) {
+        let mut own = std::mem::take(&mut self.own);
+        for place in 0..self.places.len() {
+            if let Some(named) = self.named(name, place) {
+                let givers = named.givers().filter(|giver| giver.own);
+                own.extend(givers.map(|giver| (place, giver)));
+            }
+        }
+        // Most names have one package.
+        let is_alone = own.len() == 1;
         self.of_name.clear();
-        for place in 0..self.universe.places.len() {
-            let (Some(named), Some(here)) = (
-                self.universe.named(name, place),
-                self.universe.places.get(place),
-            ) else {
+        for (place, giver) in own.drain(..) {
+            let Some(here) = self.places.get(place) else {
                 continue;
             };
-            let (index, repository) = (here.index, here.repository);
-            for giver in named.givers().filter(|giver| giver.own) {
-                let Some(stanza) = index.get(giver.package) else {
-                    continue;
-                };
-                let next = PackageId(self.universe.packages.len() as u32);
-                let id = *self.of_name.entry(stanza.identity()).or_insert(next);
-                let position = giver.package as u32;
-                if id == next {
-                    let ids = self.ids.get_mut(place);
-                    if let Some(slot) = ids.and_then(|ids| ids.packages.get_mut(giver.package)) {
-                        *slot = id.0 + 1;
-                    }
-                    self.followed.push(false);
-                    self.universe.packages.push(Package {
-                        name,
-                        version: giver.version,
-                        provider_priority: stanza.provider_priority(),
-                        provides: Run::default(),
-                        depends: Run::default(),
-                        install_if: Run::default(),
-                        key: (place as u32, position),
-                        repositories: 0,
-                        position,
-                        installed: None,
-                        installable: !stanza.has_unknown_field(),
-                    });
+            let Some(stanza) = here.directory.package(giver.package).stanza() else {
+                continue;
+            };
+            let next = PackageId(self.universe.packages.len() as u32);
+            let id = if is_alone {
+                next
+            } else {
+                *self.of_name.entry(stanza.identity()).or_insert(next)
+            };
+            let position = giver.package as u32;
+            if id == next {
+                let ids = self.ids.get_mut(place);
+                if let Some(slot) = ids.and_then(|ids| ids.packages.get_mut(giver.package)) {
+                    *slot = id.0 + 1;
                 }
-                let Some(package) = self.universe.packages.get_mut(id.index()) else {
-                    continue;
-                };
-                match repository {
-                    None => package.installed = Some(position),
-                    Some(repository) => {
-                        if package.repositories == 0 {
-                            package.position = position;
-                        }
-                        package.repositories |= 1 << repository;
+                self.is_followed.push(false);
+                self.universe.packages.push(Package {
+                    name,
+                    version: giver.version,
+                    provider_priority: stanza.provider_priority(),
+                    provides: Run::default(),
+                    depends: Run::default(),
+                    install_if: Run::default(),
+                    key: (place as u32, position),
+                    repositories: 0,
+                    position,
+                    installed: None,
+                    installable: !stanza.has_unknown_field(),
+                });
+            }
+            let Some(package) = self.universe.packages.get_mut(id.index()) else {
+                continue;
+            };
+            match here.repository {
+                None => package.installed = Some(position),
+                Some(repository) => {
+                    if package.repositories == 0 {
+                        package.position = position;
                     }
+                    package.repositories |= 1 << repository;
                 }
             }
         }
+        self.own = own;
     }
 
     /// Takes all that a package refers to.
     fn follow(&mut self, id: PackageId) {
-        let Some(followed) = self.followed.get_mut(id.index()) else {
+        let Some(is_followed) = self.is_followed.get_mut(id.index()) else {
             return;
         };
-        if std::mem::replace(followed, true) {
+        if std::mem::replace(is_followed, true) {
             return;
         }
+        self.followed.push(id);
         let Some(package) = self.universe.packages.get(id.index()) else {
             return;
         };
         let ((place, position), name) = (package.key, package.name);
         let (place, position) = (place as usize, position as usize);
-        let Some(here) = self.universe.places.get(place) else {
+        let Some(here) = self.places.get(place) else {
             return;
         };
-        let (index, referring) = (here.index, here.directory.package(position));
+        let referring = here.directory.package(position);
         self.enqueue(name);
         let first = self.universe.provides.len();
-        for (given, version) in referring.provides() {
-            if let Some(given) = self.name_at(place, given) {
+        // All names of what may be triggered count.
+        let counts_all = referring.install_if().next().is_some();
+        for (at, version) in referring.provides() {
+            // So does it if a package provides anything without a version.
+            let given = if !counts_all && version.is_some() && self.is_given_once(place, at) {
+                self.pass_over(place, at)
+            } else if let Some(given) = self.name_at(place, at) {
                 self.enqueue(given);
-                self.universe.provides.push((given, version));
-            }
+                given
+            } else {
+                continue;
+            };
+            self.universe.provides.push((given, version));
         }
         let provides = run(first, &self.universe.provides);
         let first = self.universe.wanted.len();
@@ -431,7 +475,7 @@ impl<'a> Reach<'a, '_> {
         let installable = match self.universe.dialect {
             Dialect::V2 => true,
             Dialect::V3 => {
-                let stanza = index.get(position);
+                let stanza = referring.stanza();
                 let architecture = stanza.map_or("", |stanza| stanza.architecture());
                 referring.is_sound()
                     && (matches!(architecture, "" | "noarch" | "all")
@@ -454,7 +498,7 @@ impl<'a> Reach<'a, '_> {
                 if name != self.universe.nothing {
                     return plain(name);
                 }
-                let place = self.universe.places.get(place);
+                let place = self.places.get(place);
                 let named = place.and_then(|place| place.directory.get(at));
                 let text = named.map_or("", |named| named.text());
                 self.written(name, Dependency::on(text))
@@ -475,42 +519,18 @@ impl<'a> Reach<'a, '_> {
     }
 
     fn written(&mut self, name: NameId, dependency: Dependency<'a>) -> Wanted {
-        self.more(name, dependency.conflict, Written::Read(dependency))
+        let dependencies = &mut self.universe.dependencies;
+        let written = Written::Read(dependencies.len() as u32);
+        dependencies.push(dependency);
+        self.more(name, dependency.conflict, written)
     }
 
-    fn more(&mut self, name: NameId, conflict: bool, written: Written<'a>) -> Wanted {
+    fn more(&mut self, name: NameId, conflict: bool, written: Written) -> Wanted {
         self.universe.written.push(written);
         Wanted {
             name,
             conflict,
             written: self.universe.written.len() as u32,
-        }
-    }
-}
-
-impl Universe<'_> {
-    /// Puts the names that one triggers into apk's order, each once.
-    fn sort_triggered(&mut self) {
-        for at in 0..self.names.len() {
-            let Some(Run { start, end }) = self.names.get(at).map(|name| name.install_if_of) else {
-                break;
-            };
-            if end - start < 2 {
-                continue;
-            }
-            let list = self.triggered.get(start as usize..end as usize);
-            let mut list = list.unwrap_or_default().to_vec();
-            list.sort_unstable();
-            list.dedup();
-            list.sort_by_cached_key(|id| self.table_order(*id));
-            let end = start + list.len() as u32;
-            if let (Some(to), Some(name)) = (
-                self.triggered.get_mut(start as usize..end as usize),
-                self.names.get_mut(at),
-            ) {
-                to.copy_from_slice(&list);
-                name.install_if_of.end = end;
-            }
         }
     }
 }

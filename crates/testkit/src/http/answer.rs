@@ -31,13 +31,15 @@ struct Reply<'a> {
     body: &'a [u8],
 }
 
-/// Answers `request` for a file of this `content`, or for none.
+/// Answers `request` for a file of this `content`, or for none. Notes in `delivered` whether that
+/// was all of the file, or all that was asked for of it.
 pub(super) fn answer(
     stream: &mut impl Write,
     request: &Request,
     content: Option<&[u8]>,
     fault: Option<&Fault>,
     stop: &Stop,
+    delivered: &mut bool,
 ) -> io::Result<After> {
     let head_only = request.method == "HEAD";
     let (fault, also) = match fault {
@@ -152,6 +154,7 @@ pub(super) fn answer(
         }
         _ => {
             stream.write_all(reply.body)?;
+            *delivered = matches!(reply.status, 200 | 206);
             Ok(After::Keep)
         }
     }

@@ -69,6 +69,8 @@ pub(super) struct Plan {
     next: BTreeMap<String, VecDeque<Option<Fault>>>,
     every: Option<(u64, Fault)>,
     count: u64,
+    each: Option<(u64, Vec<Fault>)>,
+    counts: BTreeMap<String, u64>,
 }
 
 impl Plan {
@@ -84,6 +86,10 @@ impl Plan {
         self.every = Some((count, fault));
     }
 
+    pub(super) fn each(&mut self, count: u64, faults: Vec<Fault>) {
+        self.each = Some((count, faults));
+    }
+
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
@@ -92,11 +98,20 @@ impl Plan {
     /// always happens to it, then the one in so many.
     pub(super) fn take(&mut self, path: &str) -> Option<Fault> {
         self.count += 1;
+        let nth = self.counts.entry(path.to_owned()).or_default();
+        *nth += 1;
+        let nth = *nth;
         if let Some(fault) = self.next.get_mut(path).and_then(VecDeque::pop_front) {
             return fault;
         }
         if let Some(fault) = self.always.get(path) {
             return Some(fault.clone());
+        }
+        if let Some((each, faults)) = &self.each {
+            // Each path begins at a place of its own in the round.
+            let place = nth + path.bytes().map(u64::from).sum::<u64>();
+            let fault = faults.get((place / each) as usize % faults.len().max(1));
+            return fault.filter(|_| place.is_multiple_of(*each)).cloned();
         }
         match &self.every {
             Some((every, fault)) if self.count.is_multiple_of(*every) => Some(fault.clone()),

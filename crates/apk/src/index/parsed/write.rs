@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use super::{CONFLICT, LENGTHS, MAGIC, PACKAGE, SOUND, UNKNOWN_FIELD, WRITTEN, crc, number};
 use crate::digest::Sha1;
 use crate::index::directory::{Directory, Link, is_sound};
+use crate::index::name_hash::name_hash;
 use crate::index::origin::Origin;
-use crate::index::tables::{NAME, TextAt, Word, bytes, hash, words};
+use crate::index::tables::{NAME, TextAt, Word, bytes, words};
 use crate::index::{Text, slice};
 use crate::version::Dialect;
 
@@ -25,8 +26,9 @@ struct Writer<'a> {
 /// Returns the parsed form of a text.
 pub(super) fn write(index: &Text, origin: &Origin, dialect: Dialect) -> Vec<u8> {
     let tables = index.tables(dialect);
+    let directory = index.directory(dialect);
     let mut writer = Writer {
-        directory: index.directory(dialect),
+        directory,
         pool: tables.pool.clone(),
         names: tables.names.clone(),
         links: Vec::new(),
@@ -35,7 +37,7 @@ pub(super) fn write(index: &Text, origin: &Origin, dialect: Dialect) -> Vec<u8> 
     };
     let mut packages = Vec::with_capacity(index.records.len() * PACKAGE);
     for (position, record) in index.records.iter().enumerate() {
-        let package = writer.directory.package(position);
+        let package = directory.package(position);
         let name = package.name().unwrap_or_default();
         let version = writer.version(name, position, slice(&index.all, record.version));
         let architecture = writer.text(slice(&index.all, record.architecture));
@@ -160,8 +162,8 @@ impl Writer<'_> {
         let last = self.names.last().map_or([0; 4], words);
         let [_, _, givers, waiting] = last;
         let position = self.names.len();
-        let name_hash = hash(name.as_bytes());
-        self.names.push(bytes([text, name_hash, givers, waiting]));
+        self.names
+            .push(bytes([text, name_hash(name), givers, waiting]));
         self.strangers.insert(name.to_owned(), position);
         position
     }

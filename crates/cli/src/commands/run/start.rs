@@ -36,7 +36,7 @@ pub(crate) fn start(
             _folder: None,
         });
     }
-    let recipe = Recipe::read(&arguments.source)?;
+    let recipe = session::recipe(&arguments.source, &arguments.host)?;
     let cancel = interrupt.cancel.clone();
     let context = session::open_with(&arguments.host, global, cancel)?;
     Ok(from_recipe(&recipe, arguments.locked, &context, host)?)

@@ -7,9 +7,10 @@ const FILE: &str = "prebake.scripts";
 
 fn path() -> impl Strategy<Value = GuestPath> {
     let part = "[a-z0-9 \"'#=\\[\\]{}\\\\é]{1,6}";
-    vec(part, 1..4).prop_map(|parts| {
+    // Not every text of these is a path: one that begins with a backslash is none.
+    vec(part, 1..4).prop_filter_map("a path", |parts| {
         let text = parts.join("/");
-        GuestPath::from_relative(text.as_bytes()).unwrap()
+        GuestPath::from_relative(text.as_bytes()).ok()
     })
 }
 
@@ -147,6 +148,39 @@ fn sample() -> Record {
     };
     Record {
         runs: vec![run("one-1-r0", &changes), run("two-1-r0", &[])],
+    }
+}
+
+/// Names that lead out of the rootfs, or that a terminal would obey, wherever a record has one.
+#[test]
+fn a_record_that_leads_astray_is_refused() {
+    let text = sample().to_text();
+    for (honest, field) in [
+        ("\"srv/0\"", "path"),
+        ("\"a/b\"", "link"),
+        ("\"etc/group\"", "same-as"),
+    ] {
+        let honest = format!("{field} = {honest}");
+        assert!(text.contains(&honest), "{honest} is not in {text}");
+        for name in [
+            "../evil",
+            "srv/../../evil",
+            "srv/./evil",
+            "srv//evil",
+            "srv/\\u001b[2Jevil",
+            "srv/\\u0000",
+            "srv/..\\\\..\\\\evil",
+        ] {
+            let changed = text.replacen(&honest, &format!("{field} = \"{name}\""), 1);
+            let error = Record::parse(Path::new(FILE), &changed).unwrap_err();
+            let at = changed.find(&format!("\"{name}\"")).unwrap();
+            let mut problems = error.problems.iter();
+            assert!(
+                problems.any(|problem| problem.span.contains(&(at + 1))),
+                "{field} = {name}: {:?}",
+                error.problems
+            );
+        }
     }
 }
 
