@@ -30,6 +30,9 @@ pub use store::ObjectCache;
 /// After so many answers with wrong bytes the rest is not asked for: each costs a download.
 const MAX_WRONG: usize = 3;
 
+/// How many characters of a failure are told.
+const MOST_SHOWN: usize = 400;
+
 /// How many bytes are read at once.
 const CHUNK: usize = 64 * 1024;
 
@@ -79,6 +82,12 @@ pub(crate) fn bounds(options: &Options) -> Options {
         min_speed: options.min_speed.max(16 * 1024),
         ..options.clone()
     }
+}
+
+/// Returns what went wrong on one line: it quotes what the store's server said.
+fn shown(problem: &str) -> String {
+    let line = problem.split_whitespace().collect::<Vec<_>>().join(" ");
+    prebake_apk::shown::plain(&line, MOST_SHOWN)
 }
 
 /// A shared cache as one run uses it.
@@ -142,6 +151,7 @@ impl Shared {
             },
             Err(error) => chain(&error),
         };
+        let problem = shown(&problem);
         // An interrupted request fails like a broken one.
         if !job.cancel.is_cancelled() && !self.given_up.swap(true, Ordering::Relaxed) {
             let name = self.remote.name();
@@ -219,7 +229,7 @@ impl Shared {
             && !job.cancel.is_cancelled()
             && !self.full.swap(true, Ordering::Relaxed)
         {
-            let (name, problem) = (self.remote.name(), chain(&error));
+            let (name, problem) = (self.remote.name(), shown(&chain(&error)));
             job.progress.warning(&format!(
                 "the shared cache {name} is given no more files: {problem}"
             ));

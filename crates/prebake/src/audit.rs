@@ -122,18 +122,15 @@ pub fn audit_locked(
 
 /// Bakes one rootfs of an older lock, the file `path`, in memory and says what is in it.
 ///
-/// A recipe beside that lock (`old.toml` for `old.lock`) is the one it is baked by, else `recipe`;
-/// in the same way the record of what scripts did (`old.scripts`). Where one of them is another than
-/// it was then, the [`Audit::identity`] is not the lock's.
+/// `recipe` is the one it is baked by, and the record of what scripts did is the one beside that lock
+/// (`old.scripts` for `old.lock`), else the recipe's. Where one of them is another than it was then,
+/// the [`Audit::identity`] is not the lock's.
 pub fn audit_older(
     recipe: &Recipe,
     path: &Path,
     locked: &LockedRootfs,
     context: &Context,
 ) -> Result<Audit, Error> {
-    let beside = path.with_extension("toml");
-    let own = beside.exists().then(|| Recipe::read(&beside)).transpose()?;
-    let recipe = own.as_ref().unwrap_or(recipe);
     let record = match update::read_record_beside(path)? {
         Some(record) => record,
         None => update::read_record(recipe)?.unwrap_or_default(),

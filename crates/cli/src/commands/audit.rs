@@ -44,7 +44,8 @@ pub(crate) fn run(arguments: &AuditArguments, global: &Global) -> Result<u8, Fai
     } else {
         output::text(&report::text(&audited, &policy, global.quiet));
         let audits: Vec<_> = audited.iter().map(|one| one.audit.clone()).collect();
-        for unused in policy.unused(&audits) {
+        let unused = policy.unused(&audits).into_iter();
+        for unused in unused.filter(|_| !global.quiet) {
             output::notice(&format!("note: there is nothing to allow `{unused}` for"));
         }
     }
@@ -98,7 +99,7 @@ fn of_recipe(
         let audit = audit_locked(recipe, locked, &context)?;
         let older = match &arguments.against {
             None => None,
-            Some(path) => older(recipe, path, arch, &context)?,
+            Some(path) => older(recipe, path, arch, arguments, &context)?,
         };
         audited.push(Audited {
             name: recipe.name.clone(),
@@ -114,6 +115,7 @@ fn older(
     recipe: &Recipe,
     path: &Path,
     arch: Arch,
+    arguments: &AuditArguments,
     context: &Context,
 ) -> Result<Option<Audit>, Error> {
     if is_rootfs(path) {
@@ -123,7 +125,13 @@ fn older(
     let Some(locked) = lock.rootfs(arch) else {
         return Ok(None);
     };
-    let audit = audit_older(recipe, path, locked, context)?;
+    // A recipe beside that lock is the one that it was made by.
+    let beside = path.with_extension("toml");
+    let own = beside
+        .exists()
+        .then(|| session::recipe(&beside, &arguments.host));
+    let own = own.transpose()?;
+    let audit = audit_older(own.as_ref().unwrap_or(recipe), path, locked, context)?;
     if audit.identity != locked.identity {
         output::notice(&format!(
             "note: {} names another recipe or record than are there now: what was before is baked \

@@ -86,6 +86,10 @@ impl Progress for Told {
         }
     }
 
+    fn warning(&self, text: &str) {
+        warn(text);
+    }
+
     fn finish(&self, _item: usize, origin: Origin) {
         if origin == Origin::Downloaded {
             progress("  downloaded");

@@ -46,6 +46,8 @@ pub struct ObjectCache {
     folder: Path,
     http: Arc<Http>,
     name: String,
+    /// The user name and password in the URL, with their `@`, which no message shows.
+    secret: Option<String>,
     writes: bool,
 }
 
@@ -80,15 +82,18 @@ impl ObjectCache {
             url: name.clone(),
             why,
         };
+        let secret = secret(url);
+        let hide = |text: String| hidden(text, secret.as_deref());
         let http = Http::new(&bounds(options), proxies).map_err(|error| wrong(chain(&error)))?;
         let http = Arc::new(http);
         let (store, folder) =
-            open(url, &http, environment).map_err(|error| wrong(chain(&*error)))?;
+            open(url, &http, environment).map_err(|error| wrong(hide(chain(&*error))))?;
         Ok(Self {
             store,
             folder,
             http,
             name,
+            secret,
             writes,
         })
     }
@@ -101,6 +106,10 @@ impl ObjectCache {
             path = path.join(part);
         }
         path
+    }
+
+    fn failed(&self, error: object_store::Error) -> RemoteError {
+        RemoteError::Failed(hidden(chain(&error), self.secret.as_deref()))
     }
 }
 
@@ -186,8 +195,20 @@ fn wait<T>(future: impl Future<Output = object_store::Result<T>>) -> object_stor
     runtime.block_on(future)
 }
 
-fn failed(error: object_store::Error) -> RemoteError {
-    RemoteError::Failed(chain(&error))
+/// Returns the user name and password of a URL, with their `@`.
+fn secret(url: &str) -> Option<String> {
+    let (_, rest) = url.split_once("://")?;
+    let host = rest.split(['/', '?', '#']).next()?;
+    let at = host.rfind('@')?;
+    host.get(..=at).map(str::to_owned)
+}
+
+/// Takes a secret out of a message.
+fn hidden(text: String, secret: Option<&str>) -> String {
+    match secret {
+        Some(secret) => text.replace(secret, ""),
+        None => text,
+    }
 }
 
 impl Remote for ObjectCache {
@@ -203,10 +224,11 @@ impl Remote for ObjectCache {
                     runtime,
                     stream: found.into_stream(),
                     rest: Bytes::new(),
+                    secret: self.secret.clone(),
                 })))
             }
             Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(failed(error)),
+            Err(error) => Err(self.failed(error)),
         }
     }
 
@@ -220,16 +242,18 @@ impl Remote for ObjectCache {
         if size <= ONE_PIECE {
             let mut bytes = Vec::with_capacity(size as usize);
             content.take(size).read_to_end(&mut bytes).map_err(unread)?;
-            wait(self.store.put(&path, PutPayload::from(bytes))).map_err(failed)?;
+            wait(self.store.put(&path, PutPayload::from(bytes)))
+                .map_err(|error| self.failed(error))?;
             return Ok(());
         }
-        let mut upload = wait(self.store.put_multipart(&path)).map_err(failed)?;
+        let mut upload =
+            wait(self.store.put_multipart(&path)).map_err(|error| self.failed(error))?;
         loop {
             let mut piece = Vec::with_capacity(PIECE);
             let read = content.take(PIECE as u64).read_to_end(&mut piece);
             let sent = match read {
                 Ok(0) => break,
-                Ok(_) => wait(upload.put_part(piece.into())).map_err(failed),
+                Ok(_) => wait(upload.put_part(piece.into())).map_err(|error| self.failed(error)),
                 Err(error) => Err(unread(error)),
             };
             if let Err(error) = sent {
@@ -238,7 +262,7 @@ impl Remote for ObjectCache {
                 return Err(error);
             }
         }
-        wait(upload.complete()).map_err(failed)?;
+        wait(upload.complete()).map_err(|error| self.failed(error))?;
         Ok(())
     }
 
@@ -252,6 +276,7 @@ struct Content {
     runtime: Runtime,
     stream: BoxStream<'static, object_store::Result<Bytes>>,
     rest: Bytes,
+    secret: Option<String>,
 }
 
 impl Read for Content {
@@ -260,7 +285,10 @@ impl Read for Content {
             match self.runtime.block_on(self.stream.next()) {
                 None => return Ok(0),
                 Some(Ok(bytes)) => self.rest = bytes,
-                Some(Err(error)) => return Err(io::Error::other(error)),
+                Some(Err(error)) => {
+                    let told = hidden(chain(&error), self.secret.as_deref());
+                    return Err(io::Error::other(told));
+                }
             }
         }
         let count = self.rest.len().min(buffer.len());

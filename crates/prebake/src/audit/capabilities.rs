@@ -106,3 +106,44 @@ pub(super) fn text(bytes: &[u8]) -> Option<String> {
     }
     Some(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(words: &[u32]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn every_revision_is_read_and_nothing_else() {
+        // By `setcap cap_net_raw+ep`, and `setcap -n 100000 cap_net_raw+ep`, read by `getfattr`.
+        let two = bytes(&[0x0200_0001, 0x2000, 0, 0, 0]);
+        assert_eq!(text(&two).as_deref(), Some("cap_net_raw=ep"));
+        let three = bytes(&[0x0300_0001, 0x2000, 0, 0, 0, 100_000]);
+        assert_eq!(
+            text(&three).as_deref(),
+            Some("cap_net_raw=ep [rootid=100000]")
+        );
+        let one = bytes(&[0x0100_0000, 1, 1 << 31]);
+        assert_eq!(text(&one).as_deref(), Some("cap_setfcap=i cap_chown=p"));
+        assert_eq!(
+            text(&bytes(&[0x0200_0000, 0, 0, 1 << 31, 0])).as_deref(),
+            Some("63=p")
+        );
+        assert_eq!(
+            text(&bytes(&[0x0200_0000, 0, 0, 0, 0])).as_deref(),
+            Some("=")
+        );
+        for wrong in [
+            &b""[..],
+            b"abc",
+            &two[..19],
+            &[&two[..], b"x"].concat(),
+            &bytes(&[0x0400_0000, 0, 0, 0, 0]),
+            &bytes(&[0x0300_0000, 0, 0, 0, 0]),
+        ] {
+            assert_eq!(text(wrong), None, "{wrong:?}");
+        }
+    }
+}
