@@ -89,8 +89,7 @@ fn unowned(guest: &Guest<'_>, findings: &mut Vec<Finding>) {
             Some(_) => path.as_bytes().starts_with(own.as_bytes()),
             None => path.as_bytes() == own.as_bytes(),
         };
-        if is_file(node) && guest.package(path).is_none() && !OF_APK.iter().any(of_apk)
-        {
+        if is_file(node) && guest.package(path).is_none() && !OF_APK.iter().any(of_apk) {
             findings.push(at(guest, Kind::Unowned, path, guest.rights(node)));
         }
     }
