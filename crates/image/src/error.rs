@@ -36,6 +36,9 @@ pub enum ImageError {
         /// What the format cannot hold.
         what: &'static str,
     },
+    /// A compressor failed: there is no memory, or it is broken.
+    #[error("the image cannot be compressed: there is too little memory")]
+    Encoding,
     /// The output cannot be written.
     #[error("the image cannot be written")]
     Output(#[source] io::Error),

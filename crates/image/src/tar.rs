@@ -31,10 +31,11 @@ use std::io::{self, Read, Write};
 
 use prebake_apk::digest::{Sha1, Sha256};
 use prebake_apk::path::GuestPath;
+use prebake_rootfs::Node;
 use prebake_rootfs::tree::{Content, FileContent, NodeId, NodeKind, Tree};
 use sha1::Digest as _;
 
-pub use self::header::{Header, Kind};
+pub use self::header::{DeviceTooLarge, Header, Kind};
 pub use self::writer::{WriteError, Writer};
 use crate::error::ImageError;
 use crate::sources::{Forward, Sources};
@@ -83,42 +84,23 @@ pub fn write_part(
         if !wanted(path) {
             continue;
         }
-        let kind = match (first, &node.kind) {
-            (Some(first), _) => Kind::Hardlink(first),
-            (None, NodeKind::File(file)) => Kind::File { size: file.size },
-            (None, NodeKind::Directory) => Kind::Directory,
-            (None, NodeKind::Symlink(target)) => Kind::Symlink(target),
-            (None, NodeKind::CharDevice(device)) => Kind::CharDevice(*device),
-            (None, NodeKind::BlockDevice(device)) => Kind::BlockDevice(*device),
-            (None, NodeKind::Fifo) => Kind::Fifo,
-        };
-        let header = Header {
-            path,
-            kind,
-            mode: node.mode,
-            uid: node.uid,
-            gid: node.gid,
-            mtime: node.mtime,
-            xattrs: &node.xattrs,
-        };
         let fail = |error| match error {
             WriteError::Output(error) => ImageError::Output(error),
             WriteError::Content(source) => ImageError::Content {
                 path: path.clone(),
                 source,
             },
-            WriteError::Device => ImageError::Unrepresentable {
-                path: path.clone(),
-                what: "its device number has more than 21 bits",
-            },
         };
+        let header = header(path, node, first)?;
         match (first, &node.kind) {
             (None, NodeKind::File(file)) => {
                 let mut content = Checked::new(content(&mut sources, file, path)?);
-                writer.entry(&header, &mut content).map_err(fail)?;
+                writer
+                    .entry(&header, file.size, &mut content)
+                    .map_err(fail)?;
                 content.compare(file, path)?;
             }
-            _ => writer.entry(&header, &mut io::empty()).map_err(fail)?,
+            _ => writer.entry(&header, 0, &mut io::empty()).map_err(fail)?,
         }
     }
     let hashing = writer.finish().map_err(ImageError::Output)?;
@@ -126,6 +108,38 @@ pub fn write_part(
         identity: Sha256::new(hashing.hash.finalize().into()),
         length: hashing.length,
     })
+}
+
+/// Returns the blocks that stand before a content; `first` is the name that `path` is another of.
+pub(crate) fn header(
+    path: &GuestPath,
+    node: &Node,
+    first: Option<&GuestPath>,
+) -> Result<Vec<u8>, ImageError> {
+    let kind = match (first, &node.kind) {
+        (Some(first), _) => Kind::Hardlink(first),
+        (None, NodeKind::File(file)) => Kind::File { size: file.size },
+        (None, NodeKind::Directory) => Kind::Directory,
+        (None, NodeKind::Symlink(target)) => Kind::Symlink(target),
+        (None, NodeKind::CharDevice(device)) => Kind::CharDevice(*device),
+        (None, NodeKind::BlockDevice(device)) => Kind::BlockDevice(*device),
+        (None, NodeKind::Fifo) => Kind::Fifo,
+    };
+    let header = Header {
+        path,
+        kind,
+        mode: node.mode,
+        uid: node.uid,
+        gid: node.gid,
+        mtime: node.mtime,
+        xattrs: &node.xattrs,
+    };
+    header
+        .encode()
+        .map_err(|DeviceTooLarge| ImageError::Unrepresentable {
+            path: path.clone(),
+            what: "its device number has more than 21 bits",
+        })
 }
 
 /// Returns the identity of `tree` without writing anything.

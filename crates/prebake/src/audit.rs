@@ -215,8 +215,7 @@ struct Again<'p>(&'p Path);
 
 impl Sources for Again<'_> {
     fn open(&mut self, _: SourceId) -> io::Result<Box<dyn Read>> {
-        let inflated = inspect::inflate(self.0).map_err(io::Error::other)?;
-        Ok(Box::new(inflated))
+        inspect::decoded(self.0).map_err(io::Error::other)
     }
 }
 

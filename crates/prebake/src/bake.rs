@@ -1,33 +1,34 @@
 //! From inputs that are on this machine to a tree: checked, then merged.
 
-use std::borrow::Cow;
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 
-use prebake_apk::digest::Sha1;
+use prebake_apk::digest::{Sha1, Sha256};
 use prebake_apk::entry::{Entry, EntryKind};
-use prebake_apk::gzip;
-use prebake_apk::installed::Stanza;
-use prebake_apk::package::{Package, ScriptKind};
+use prebake_apk::package::ScriptKind;
 use prebake_apk::path::GuestPath;
-use prebake_apk::tar;
 use prebake_fetch::Blob;
-use prebake_launch::Package as ImagePackage;
+use prebake_image::ImageError;
+use prebake_image::plan::Plan;
 use prebake_rootfs::merge::{Base, MAX_INLINE, NewPackage};
 use prebake_rootfs::tree::FileContent;
 use prebake_rootfs::{Content, Merge, MergeError, Report, SourceId, Tree};
 use sha1::Digest as _;
 
+use crate::ahead::ahead;
 use crate::arch::Arch;
-use crate::blobs::{Blobs, READ_BUFFER};
+use crate::blobs::Blobs;
 use crate::context::Context;
 use crate::customise::customise;
 use crate::document::nearest;
 use crate::error::Error;
+use crate::finished;
+use crate::keys;
 use crate::lock::{LockedBase, LockedPackage, Step};
-use crate::recipe::Recipe;
+use crate::recipe::{Output, Recipe};
 use crate::reporter::Stage;
+use crate::scan::{self, Scanned};
 use crate::scripts::{self, Effect, Run, Scripts};
-use crate::{keys, package_file, unusual, world};
+use crate::{unusual, world};
 
 /// How much of a file's content is hashed at once.
 const HASH_BUFFER: usize = 64 << 10;
@@ -112,24 +113,9 @@ impl<'c> Bake<'c> {
     /// Reads every entry of a base.
     fn read_base(&mut self, locked: &LockedBase, blob: &Blob) -> Result<(), Error> {
         let arch = self.arch;
-        let file = package_file::verified(&locked.url, blob, locked.size, &locked.sha256)?;
-        let fail = |source| Error::Base {
-            url: locked.url.clone(),
-            source,
-        };
-        let inflated = BufReader::with_capacity(READ_BUFFER, gzip::Reader::new(file));
-        let mut archive = tar::Reader::new(inflated);
-        while let Some(entry) = archive.next().map_err(fail)? {
-            self.context.alive()?;
+        for (entry, file) in scan::base(locked, blob, self.context)?.0 {
             self.epoch = self.epoch.max(entry.mtime);
             unusual::check_name(self.recipe, "base", &locked.url, &entry)?;
-            let file = content(&entry, SourceId::BASE, &mut archive).map_err(|source| {
-                Error::BaseContent {
-                    url: locked.url.clone(),
-                    path: entry.path.clone(),
-                    source,
-                }
-            })?;
             self.merge
                 .base_entry(entry, file)
                 .map_err(|source| Error::Merge { arch, source })?;
@@ -173,28 +159,43 @@ impl<'c> Bake<'c> {
         blobs: &[Blob],
         order: &[String],
     ) -> Result<(), Error> {
-        let mut blobs = blobs.iter();
-        for step in steps {
-            match step {
-                Step::Install(package) => {
-                    let Some(blob) = blobs.next() else { break };
-                    self.install(package, blob)?;
-                }
-                Step::Retag { name, tag, .. } => {
-                    let tag = tag.as_ref().map(|tag| tag.clone().into_bytes());
-                    let retagged = self.merge.retag_package(name.as_bytes(), tag);
-                    self.merged(retagged)?;
-                }
-                Step::Remove { name, .. } => {
-                    let begun = self.merge.begin_removal(name.as_bytes());
-                    self.merged(begun)?;
-                    self.take_scripts()?;
-                    let ended = self.merge.end_removal();
-                    self.merged(ended)?;
-                    self.take_scripts()?;
+        let context = self.context;
+        let packages = steps.iter().filter_map(|step| match step {
+            Step::Install(package) => Some(package),
+            Step::Remove { .. } | Step::Retag { .. } => None,
+        });
+        let packages = packages.zip(blobs);
+        // Hashing and inflating take longer than merging, and need nothing of it.
+        let scan = |(locked, blob): (&LockedPackage, &Blob)| scan::package(locked, blob, context);
+        let threads = context.threads.get();
+        ahead(packages.clone(), threads, scan, |scanned| {
+            let mut packages = packages;
+            for step in steps {
+                match step {
+                    Step::Install(_) => {
+                        let (Some((locked, blob)), Some(scanned)) = (packages.next(), scanned())
+                        else {
+                            break;
+                        };
+                        self.install(locked, blob, scanned?)?;
+                    }
+                    Step::Retag { name, tag, .. } => {
+                        let tag = tag.as_ref().map(|tag| tag.clone().into_bytes());
+                        let retagged = self.merge.retag_package(name.as_bytes(), tag);
+                        self.merged(retagged)?;
+                    }
+                    Step::Remove { name, .. } => {
+                        let begun = self.merge.begin_removal(name.as_bytes());
+                        self.merged(begun)?;
+                        self.take_scripts()?;
+                        let ended = self.merge.end_removal();
+                        self.merged(ended)?;
+                        self.take_scripts()?;
+                    }
                 }
             }
-        }
+            Ok::<(), Error>(())
+        })?;
         let order: Vec<_> = order.iter().map(|name| name.clone().into_bytes()).collect();
         let begun = self.merge.begin_triggers(&order);
         self.merged(begun)?;
@@ -279,45 +280,47 @@ impl<'c> Bake<'c> {
     }
 
     /// Checks a package against all that is known of it and merges it.
-    fn install(&mut self, locked: &LockedPackage, blob: &Blob) -> Result<(), Error> {
-        let package = package_file::open(locked, blob)?;
-        let fail = |source| package_file::failed(locked, source);
-        let info = package.info();
+    fn install(
+        &mut self,
+        locked: &LockedPackage,
+        blob: &Blob,
+        scanned: Scanned,
+    ) -> Result<(), Error> {
+        let Scanned {
+            identity,
+            info,
+            stanza,
+            scripts,
+            listing,
+        } = scanned;
         let expect = |what, found, expected| self.expect(locked, what, found, expected);
-        expect(
-            "the identity",
-            package.identity().to_apk(),
-            locked.identity.to_apk(),
-        )?;
+        expect("the identity", identity.to_apk(), locked.identity.to_apk())?;
         expect("the name", info.name.clone(), locked.name.clone())?;
         expect("the version", info.version.clone(), locked.version.clone())?;
-        let stanza = stanza(locked, &package);
         self.epoch = self.epoch.max(info.build_date);
-        let new = NewPackage::new(stanza, info, package.scripts());
+        let new = NewPackage::new(stanza, &info, &scripts);
         let is_empty = new.stanza.installed_size == 0;
         let begun = self.merge.begin_package(new);
-        let source = self.merged(begun)?;
+        let own = self.merged(begun)?;
         self.take_scripts()?;
-        let mut data = package.into_data();
-        while let Some(entry) = data.next().map_err(fail)? {
+        for (entry, mut file) in listing?.0 {
             self.context.alive()?;
             let label = || format!("{}-{}", locked.name, locked.version);
             unusual::check_name(self.recipe, &locked.name, &label(), &entry)?;
             unusual::check_device(self.recipe, &locked.name, &label(), &entry)?;
-            let path = entry.path.clone();
-            let file =
-                content(&entry, source, &mut data).map_err(|source| Error::PackageContent {
-                    package: label(),
-                    url: locked.url.clone(),
-                    path,
-                    source,
-                })?;
+            if let Some(FileContent {
+                content: Content::Source { source, .. },
+                ..
+            }) = &mut file
+            {
+                *source = own;
+            }
             if !is_empty {
                 let taken = self.merge.package_entry(entry, file);
                 self.merged(taken)?;
             }
         }
-        self.blobs.add(source, blob.clone());
+        self.blobs.add(own, blob.clone());
         let ended = self.merge.end_package();
         self.merged(ended)?;
         self.take_scripts()
@@ -342,16 +345,6 @@ impl<'c> Bake<'c> {
     }
 }
 
-/// Returns the fields that the apk database will have of a package.
-fn stanza<R: io::BufRead>(locked: &LockedPackage, package: &Package<R>) -> Stanza {
-    let text = locked.index_stanza.as_deref().map(str::as_bytes);
-    let mut stanza = text
-        .and_then(Stanza::parse)
-        .unwrap_or_else(|| Stanza::from_package(package.info(), package.identity(), locked.size));
-    stanza.repository_tag = locked.tag.as_ref().map(|tag| tag.clone().into_bytes());
-    stanza
-}
-
 /// Reads the content that passes now: into memory if the merge needs it, else only its digest.
 pub(crate) fn content(
     entry: &Entry,
@@ -373,7 +366,7 @@ pub(crate) fn content(
         return Ok(Some(FileContent::inline(bytes)));
     }
     let mut hash = sha1::Sha1::new();
-    let mut buffer = vec![0; HASH_BUFFER];
+    let mut buffer = vec![0; HASH_BUFFER.min(entry.size as usize)];
     loop {
         let count = reader.read(&mut buffer)?;
         let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else {
@@ -392,6 +385,32 @@ pub(crate) fn content(
 }
 
 impl Baked {
+    /// Returns the SHA-256 of the tree's stream. It is hashed unless one that depends on the very
+    /// same was hashed before; either way the recipe's outputs need not be.
+    pub(crate) fn identity(
+        &mut self,
+        recipe: &Recipe,
+        context: &Context,
+    ) -> Result<Sha256, ImageError> {
+        let mut all: Vec<_> = recipe.outputs.iter().map(Output::encoding).collect();
+        all.dedup_by_key(|encoding| encoding.borders());
+        let mut keys = Vec::new();
+        for encoding in all {
+            let digest = |source| self.blobs.digest(source);
+            keys.extend(Plan::new(&self.tree, encoding.borders(), &digest)?.key());
+        }
+        let sealed = &context.sealed;
+        let known = keys.iter().find_map(|key| finished::identity(sealed, key));
+        let identity = match known {
+            Some(identity) => identity,
+            None => prebake_image::tar::identity(&self.tree, &mut self.blobs)?.identity,
+        };
+        for key in keys {
+            finished::set_identity(sealed, &key, &identity);
+        }
+        Ok(identity)
+    }
+
     /// Returns the apk database's text.
     pub(crate) fn installed(&self) -> &[u8] {
         let path = GuestPath::from_relative(b"lib/apk/db/installed");
@@ -399,25 +418,22 @@ impl Baked {
         text.unwrap_or_default()
     }
 
-    /// Returns the packages of the apk database, by name.
-    pub(crate) fn packages(&self) -> Vec<ImagePackage> {
-        let text = |bytes: &[u8]| Cow::from(String::from_utf8_lossy(bytes).into_owned());
-        let mut packages: Vec<ImagePackage> = Vec::new();
+    /// Returns the names and versions of the packages of the apk database, by name.
+    pub(crate) fn packages(&self) -> Vec<(String, String)> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let mut packages: Vec<(String, String)> = Vec::new();
         for line in self.installed().split(|byte| *byte == b'\n') {
             match line.split_at_checked(2) {
-                Some((b"P:", name)) => packages.push(ImagePackage {
-                    name: text(name),
-                    version: Cow::default(),
-                }),
-                Some((b"V:", version)) => {
-                    if let Some(package) = packages.last_mut() {
-                        package.version = text(version);
+                Some((b"P:", name)) => packages.push((text(name), String::new())),
+                Some((b"V:", found)) => {
+                    if let Some((_, version)) = packages.last_mut() {
+                        *version = text(found);
                     }
                 }
                 _ => {}
             }
         }
-        packages.sort_by(|one, other| one.name.cmp(&other.name));
+        packages.sort();
         packages
     }
 }

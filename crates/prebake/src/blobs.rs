@@ -5,6 +5,7 @@ use std::io::{self, BufReader, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use prebake_apk::digest::Sha256;
 use prebake_apk::gzip;
 use prebake_apk::package::Package;
 use prebake_fetch::Blob;
@@ -42,6 +43,13 @@ impl Blobs {
 
     pub(crate) fn add(&mut self, source: SourceId, blob: Blob) {
         self.files.push((source, blob));
+    }
+
+    /// Returns the SHA-256 of a source's file.
+    pub(crate) fn digest(&self, source: SourceId) -> Option<Sha256> {
+        let mut files = self.files.iter();
+        let (_, blob) = files.find(|(id, _)| *id == source)?;
+        Some(blob.sha256())
     }
 
     /// Begins another image.

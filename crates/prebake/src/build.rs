@@ -7,8 +7,11 @@ use prebake_apk::digest::Sha256;
 use prebake_apk::package::ScriptKind;
 use prebake_apk::path::GuestPath;
 use prebake_fetch::{Blob, Wanted};
-use prebake_image::{ImageError, tar_gz};
-use prebake_launch::About;
+use prebake_image::ImageError;
+use prebake_image::archive::{self, Assembly, Options};
+use prebake_image::encoding::Encoding;
+use prebake_image::plan::Plan;
+use prebake_launch::{About, Package as ImagePackage};
 use prebake_rootfs::Report;
 use prebake_rootfs::merge::{Base, Script as PackageScript};
 
@@ -18,10 +21,11 @@ use crate::choose::{MAX_BASE_BYTES, file_name, wanted};
 use crate::context::Context;
 use crate::document::nearest;
 use crate::error::Error;
+use crate::finished::{self, Finished};
 use crate::local;
 use crate::lock::{Lock, LockedBase, LockedRootfs};
 use crate::output_file::OutputFile;
-use crate::recipe::{Format, Output, Recipe};
+use crate::recipe::{Output, Recipe};
 use crate::reporter::Stage;
 use crate::scripts::{Record, Scripts};
 use crate::template::Values;
@@ -42,17 +46,19 @@ pub struct BuildOptions {
 pub struct Built {
     /// What became of the lock.
     pub lock: LockState,
-    /// The files that were written.
+    /// The files that are there now, in the order of architectures and outputs.
     pub outputs: Vec<BuiltOutput>,
 }
 
-/// A file that a build wrote, and what is in it.
+/// A file that a build wrote or found current, and what is in it.
 #[derive(Clone, Debug)]
 pub struct BuiltOutput {
     /// Where it is.
     pub path: PathBuf,
     /// What it is for.
     pub arch: Arch,
+    /// Whether it was written now; else an earlier build's is current, by its size and times.
+    pub written: bool,
     /// The SHA-256 of the uncompressed tar stream.
     pub identity: Sha256,
     /// The SHA-256 of the file.
@@ -108,30 +114,42 @@ pub fn build(recipe: &Recipe, options: &BuildOptions, context: &Context) -> Resu
         (locked.lock, locked.state)
     };
     let paths = output_paths(recipe, &lock, &options.arches)?;
-    let mut rootfs = Vec::new();
-    for arch in &options.arches {
-        rootfs.extend(lock.rootfs(*arch));
-    }
-    context.reporter.stage(&Stage::Fetching);
-    let blobs = fetch(recipe, &rootfs, context)?;
     let record = update::read_record(recipe)?.unwrap_or_default();
-    let mut outputs = Vec::new();
-    for (locked, blobs) in rootfs.into_iter().zip(blobs) {
+    let mut wishes = Vec::new();
+    for (arch, output, path) in paths {
+        let Some(locked) = lock.rootfs(arch) else {
+            continue;
+        };
         update::check_record(recipe, locked, &record)?;
-        let scripts = Scripts::Replay(locked.arch, &record);
-        let (_, mut baked) = bake(recipe, locked, &blobs, scripts, context)?;
-        for (_, output, path) in paths.iter().filter(|(arch, ..)| *arch == locked.arch) {
-            let path = path.clone();
-            outputs.push(write(
-                recipe,
-                output.format,
-                path,
-                locked,
-                &mut baked,
-                context,
-            )?);
+        wishes.push(Wish::new(recipe, locked, output.encoding(), path));
+    }
+    // What need not be baked comes first, so that the rest is fetched all at once.
+    let mut outputs = Vec::new();
+    for wish in &wishes {
+        outputs.push(wish.current(recipe, context)?);
+    }
+    let mut rootfs: Vec<&LockedRootfs> = Vec::new();
+    for (wish, output) in wishes.iter().zip(&outputs) {
+        if output.is_none() && rootfs.iter().all(|locked| locked.arch != wish.locked.arch) {
+            rootfs.push(wish.locked);
         }
     }
+    let blobs = if rootfs.is_empty() {
+        Vec::new()
+    } else {
+        context.reporter.stage(&Stage::Fetching);
+        fetch(recipe, &rootfs, context)?
+    };
+    for (locked, blobs) in rootfs.into_iter().zip(blobs) {
+        let scripts = Scripts::Replay(locked.arch, &record);
+        let (_, mut baked) = bake(recipe, locked, &blobs, scripts, context)?;
+        for (wish, output) in wishes.iter().zip(&mut outputs) {
+            if output.is_none() && wish.locked.arch == locked.arch {
+                *output = Some(wish.write(recipe, &mut baked, context)?);
+            }
+        }
+    }
+    let outputs = outputs.into_iter().flatten().collect();
     Ok(Built {
         lock: state,
         outputs,
@@ -147,14 +165,17 @@ pub fn bake_to(
     path: &Path,
     context: &Context,
 ) -> Result<BuiltOutput, Error> {
-    context.reporter.stage(&Stage::Fetching);
-    let blobs = fetch(recipe, &[locked], context)?.concat();
     let record = update::read_record(recipe)?.unwrap_or_default();
     update::check_record(recipe, locked, &record)?;
+    let wish = Wish::new(recipe, locked, Encoding::DEFAULT, path.to_owned());
+    if let Some(current) = wish.current(recipe, context)? {
+        return Ok(current);
+    }
+    context.reporter.stage(&Stage::Fetching);
+    let blobs = fetch(recipe, &[locked], context)?.concat();
     let scripts = Scripts::Replay(locked.arch, &record);
     let (_, mut baked) = bake(recipe, locked, &blobs, scripts, context)?;
-    let path = path.to_owned();
-    write(recipe, Format::TarGz, path, locked, &mut baked, context)
+    wish.write(recipe, &mut baked, context)
 }
 
 /// Returns the path of every output, and refuses two that are one file.
@@ -286,72 +307,167 @@ fn bake(
     Ok((facts, baked))
 }
 
-fn write(
-    recipe: &Recipe,
-    format: Format,
+/// An output that is to be there.
+struct Wish<'l> {
+    locked: &'l LockedRootfs,
+    encoding: Encoding,
     path: PathBuf,
-    locked: &LockedRootfs,
-    baked: &mut Baked,
-    context: &Context,
-) -> Result<BuiltOutput, Error> {
-    context.reporter.stage(&Stage::Writing(locked.arch));
-    let write_error = |source| Error::Write {
-        path: path.clone(),
-        source,
-    };
-    let mut file = OutputFile::create(&path).map_err(write_error)?;
-    let options = tar_gz::Options {
-        threads: context.threads.get(),
-        ..tar_gz::Options::default()
-    };
-    baked.blobs.rewind();
-    let mut out = Stoppable {
-        out: &mut file,
-        context,
-    };
-    let written = match format {
-        Format::TarGz => tar_gz::write(&baked.tree, &mut baked.blobs, &mut out, &options),
-    };
-    let written = written.map_err(|error| match error {
-        _ if context.cancel.is_cancelled() => Error::Interrupted,
-        ImageError::Output(source) => write_error(source),
-        source => Error::Image {
-            path: path.clone(),
-            source,
-        },
-    })?;
-    if written.identity != locked.identity {
-        return Err(Error::Identity {
-            arch: locked.arch,
-            found: written.identity,
-            expected: locked.identity,
-        });
+    /// The digest of all that the file depends on.
+    digest: Sha256,
+}
+
+impl<'l> Wish<'l> {
+    fn new(recipe: &Recipe, locked: &'l LockedRootfs, encoding: Encoding, path: PathBuf) -> Self {
+        Self {
+            digest: Finished::wish(recipe, locked, encoding),
+            locked,
+            encoding,
+            path,
+        }
     }
-    context.alive()?;
-    file.commit().map_err(write_error)?;
-    let report = &baked.report;
-    let packages = baked.packages();
-    Ok(BuiltOutput {
-        path,
-        arch: locked.arch,
-        identity: written.identity,
-        sha256: written.compressed,
-        size: written.compressed_length,
-        uncompressed_size: written.uncompressed_length,
-        packages: packages.len(),
-        about: About {
-            name: recipe.name.clone().into(),
-            release: locked.release.clone().unwrap_or_default().into(),
-            arch: locked.arch.name().into(),
-            identity: written.identity,
-            unpacked: written.uncompressed_length,
-            packages: packages.into(),
-        },
-        scripts_run: report.ran.clone(),
-        scripts_not_run: not_run(report),
-        new_files: report.new_files.clone(),
-        warnings: report.warnings.clone(),
-    })
+
+    fn write_error(&self, source: io::Error) -> Error {
+        Error::Write {
+            path: self.path.clone(),
+            source,
+        }
+    }
+
+    /// Returns the output if it is there already, or can be put together from what is kept.
+    fn current(&self, recipe: &Recipe, context: &Context) -> Result<Option<BuiltOutput>, Error> {
+        context.alive()?;
+        let Some(finished) = Finished::read(&context.sealed, &self.digest) else {
+            return Ok(None);
+        };
+        if finished::is_current(&context.sealed, &self.path, &self.digest) {
+            return Ok(Some(self.built(recipe, finished, false)));
+        }
+        let Some(assembly) = finished.assembly(self.encoding) else {
+            return Ok(None);
+        };
+        context.reporter.stage(&Stage::Writing(self.locked.arch));
+        let mut file = OutputFile::create(&self.path).map_err(|error| self.write_error(error))?;
+        let mut out = Stoppable {
+            out: &mut file,
+            context,
+        };
+        let threads = context.threads.get();
+        let whole = archive::assemble(&assembly, &context.sealed, &mut out, threads);
+        if !whole.map_err(|error| self.image_error(error, context))? {
+            return Ok(None);
+        }
+        self.commit(file, context)?;
+        Ok(Some(self.built(recipe, finished, true)))
+    }
+
+    /// Writes the output.
+    fn write(
+        &self,
+        recipe: &Recipe,
+        baked: &mut Baked,
+        context: &Context,
+    ) -> Result<BuiltOutput, Error> {
+        context.reporter.stage(&Stage::Writing(self.locked.arch));
+        let mut file = OutputFile::create(&self.path).map_err(|error| self.write_error(error))?;
+        baked.blobs.rewind();
+        let blobs = &mut baked.blobs;
+        let plan = Plan::new(&baked.tree, self.encoding.borders(), &|source| {
+            blobs.digest(source)
+        });
+        let plan = plan.map_err(|error| self.image_error(error, context))?;
+        let key = plan.key();
+        let known = key.and_then(|key| finished::identity(&context.sealed, &key));
+        let options = Options {
+            threads: context.threads.get(),
+            encoding: self.encoding,
+            identity: known,
+        };
+        let mut out = Stoppable {
+            out: &mut file,
+            context,
+        };
+        let written = archive::write_plan(&plan, blobs, &context.sealed, &mut out, &options);
+        let written = written.map_err(|error| self.image_error(error, context))?;
+        if let (Some(key), None) = (key, known) {
+            finished::set_identity(&context.sealed, &key, &written.identity);
+        }
+        let locked = self.locked;
+        if written.identity != locked.identity {
+            return Err(Error::Identity {
+                arch: locked.arch,
+                found: written.identity,
+                expected: locked.identity,
+            });
+        }
+        let report = &baked.report;
+        let finished = Finished {
+            sha256: written.compressed,
+            size: written.compressed_length,
+            uncompressed_size: written.uncompressed_length,
+            packages: baked.packages(),
+            scripts_run: report.ran.clone(),
+            scripts_not_run: not_run(report),
+            new_files: report.new_files.clone(),
+            warnings: report.warnings.clone(),
+            segments: Assembly::of(&plan, self.encoding).map(|assembly| assembly.segments),
+        };
+        finished.write(&context.sealed, &self.digest);
+        self.commit(file, context)?;
+        context.sealed.prune();
+        Ok(self.built(recipe, finished, true))
+    }
+
+    /// Puts the file under its name.
+    fn commit(&self, file: OutputFile, context: &Context) -> Result<(), Error> {
+        context.alive()?;
+        file.commit().map_err(|error| self.write_error(error))?;
+        finished::stamp(&context.sealed, &self.path, &self.digest);
+        Ok(())
+    }
+
+    fn image_error(&self, error: ImageError, context: &Context) -> Error {
+        match error {
+            _ if context.cancel.is_cancelled() => Error::Interrupted,
+            ImageError::Output(source) => self.write_error(source),
+            source => Error::Image {
+                path: self.path.clone(),
+                source,
+            },
+        }
+    }
+
+    fn built(&self, recipe: &Recipe, finished: Finished, written: bool) -> BuiltOutput {
+        let locked = self.locked;
+        let packages = finished.packages.into_iter();
+        let packages: Vec<_> = packages
+            .map(|(name, version)| ImagePackage {
+                name: name.into(),
+                version: version.into(),
+            })
+            .collect();
+        BuiltOutput {
+            path: self.path.clone(),
+            arch: locked.arch,
+            written,
+            identity: locked.identity,
+            sha256: finished.sha256,
+            size: finished.size,
+            uncompressed_size: finished.uncompressed_size,
+            packages: packages.len(),
+            about: About {
+                name: recipe.name.clone().into(),
+                release: locked.release.clone().unwrap_or_default().into(),
+                arch: locked.arch.name().into(),
+                identity: locked.identity,
+                unpacked: finished.uncompressed_size,
+                packages: packages.into(),
+            },
+            scripts_run: finished.scripts_run,
+            scripts_not_run: finished.scripts_not_run,
+            new_files: finished.new_files,
+            warnings: finished.warnings,
+        }
+    }
 }
 
 /// Returns the scripts and triggers that apk would have run and that were not, in its order.

@@ -89,8 +89,8 @@ impl Chooser<'_> {
         let world = world::combine(recipe, &chosen.locals, &facts)?;
         let mut baked = bake.finish(recipe, &world)?;
         context.reporter.stage(&Stage::Writing(arch));
-        let written = prebake_image::tar::identity(&baked.tree, &mut baked.blobs);
-        let written = written.map_err(|source| Error::Image {
+        let identity = baked.identity(recipe, context);
+        let identity = identity.map_err(|source| Error::Image {
             path: recipe.lock_path(),
             source,
         })?;
@@ -105,7 +105,7 @@ impl Chooser<'_> {
         let locked = LockedRootfs {
             arch,
             release,
-            identity: written.identity,
+            identity,
             scripts,
             scripts_not_run: build::not_run(&baked.report),
             triggers,

@@ -15,6 +15,7 @@ use crate::arch::Arch;
 use crate::error::Error;
 use crate::recipe::Recipe;
 use crate::reporter::Reporter;
+use crate::seal::Sealed;
 use crate::vendor::{OnShelf, OpenShelf, Shelf};
 
 /// The environment variable that names vendored folders, separated as in `PATH`.
@@ -39,8 +40,8 @@ pub struct HostOptions<'a> {
     pub reporter: Arc<dyn Reporter>,
     /// What stops the run when it is pulled.
     pub cancel: Cancel,
-    /// Looks up an environment variable: for the cache's folder, vendored ones, the proxies and
-    /// [`NETWORK_TIMEOUT`].
+    /// Looks up an environment variable: for the cache's folder, vendored ones, this user's key, the
+    /// proxies and [`NETWORK_TIMEOUT`].
     pub environment: &'a dyn Fn(&str) -> Option<OsString>,
 }
 
@@ -58,6 +59,8 @@ pub struct Context {
     pub(crate) threads: NonZeroUsize,
     pub(crate) reporter: Arc<dyn Reporter>,
     pub(crate) cancel: Cancel,
+    /// What this user's own runs made and kept.
+    pub(crate) sealed: Sealed,
     /// Asked by hash before the cache is, and never written to.
     vendored: Vec<Shelf>,
 }
@@ -97,17 +100,15 @@ impl Context {
         let vendored = std::env::split_paths(&vendored).filter(|path| path != Path::new(""));
         let vendored = vendored.map(Shelf::Vendored).collect();
         let cancel = options.cancel;
-        let fetcher = Fetcher::new(
-            Cache::open(root),
-            Arc::new(network),
-            fetching,
-            cancel.clone(),
-        );
+        let cache = Cache::open(root);
+        let sealed = Sealed::open(cache.clone(), options.environment);
+        let fetcher = Fetcher::new(cache, Arc::new(network), fetching, cancel.clone());
         Ok(Self {
             fetcher: Arc::new(fetcher),
             threads: options.threads,
             reporter: options.reporter,
             cancel,
+            sealed,
             vendored,
         })
     }
@@ -161,6 +162,7 @@ impl Context {
             threads: self.threads,
             reporter: self.reporter.beside(arch),
             cancel: self.cancel.clone(),
+            sealed: self.sealed.clone(),
             vendored: self.vendored.clone(),
         }
     }

@@ -6,12 +6,13 @@ use std::path::Path;
 use fs_err::File;
 use prebake_apk::digest::Sha1;
 use prebake_apk::entry::Entry;
-use prebake_apk::gzip::{self, Member};
+use prebake_apk::gzip::Member;
 use prebake_apk::index::Index;
 use prebake_apk::package::{Package, ScriptKind};
 use prebake_apk::pkginfo::PkgInfo;
 use prebake_apk::signature::open_unchecked_index;
 use prebake_apk::tar;
+use prebake_image::ZSTD_MAGIC;
 
 use crate::blobs::READ_BUFFER;
 use crate::error::Error;
@@ -172,7 +173,12 @@ fn kind(path: &Path) -> Result<Kind, Error> {
             return Err(bad("an apk 3 file, which this prebake does not read"));
         }
         [0x1f, 0x8b, ..] => {}
-        _ => return Err(bad("no .apk, no APKINDEX.tar.gz and no rootfs (.tar.gz)")),
+        start if start.starts_with(&ZSTD_MAGIC) => return Ok(Kind::Rootfs),
+        _ => {
+            return Err(bad(
+                "no .apk, no APKINDEX.tar.gz and no rootfs (.tar.gz, .tar.zst)",
+            ));
+        }
     }
     // A package's and a signed index's first member holds signatures only; what they are the
     // next one tells.
@@ -211,7 +217,7 @@ fn first_name(reader: &mut BufReader<File>) -> Result<Option<Vec<u8>>, tar::TarE
     Ok(Some(name))
 }
 
-/// Inflates a whole file.
-pub(crate) fn inflate(path: &Path) -> Result<gzip::Reader<BufReader<File>>, Error> {
-    Ok(gzip::Reader::new(open(path)?))
+/// Undoes the compression of a whole file.
+pub(crate) fn decoded(path: &Path) -> Result<Box<dyn io::Read>, Error> {
+    prebake_image::decode(open(path)?).map_err(|source| read_error(path, source))
 }

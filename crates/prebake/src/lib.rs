@@ -6,6 +6,7 @@
 //!
 //! Nothing here prints or reads the environment: a [`Context`] is what a run may use of the host.
 
+mod ahead;
 pub mod arch;
 pub mod audit;
 mod bake;
@@ -18,11 +19,14 @@ mod customise;
 pub mod document;
 pub mod edit;
 mod error;
+mod fields;
+mod finished;
 pub mod graph;
 mod host_file;
 pub mod inspect;
 mod keep;
 mod keys;
+mod listing;
 mod local;
 pub mod lock;
 mod outdated;
@@ -33,7 +37,9 @@ pub mod recipe;
 mod reporter;
 mod repositories;
 mod rootfs_file;
+mod scan;
 pub mod scripts;
+mod seal;
 pub mod template;
 mod timestamp;
 mod unusual;

@@ -33,6 +33,7 @@ pub use self::local::LocalPackage;
 pub(crate) use self::local::{is_package_file, local_path};
 pub use self::placed::{Directory, Link, LinkTarget, Remove};
 pub use self::service::Service;
+pub use prebake_image::encoding::{Encoding, Format, Level};
 
 /// The root of Alpine's own mirror, which a recipe without `mirrors` is fetched from.
 pub const ALPINE_MIRROR: &str = "https://dl-cdn.alpinelinux.org/alpine";
@@ -214,13 +215,34 @@ pub struct Output {
     pub path: At<Template>,
     /// What it is.
     pub format: Format,
+    /// How small it is made.
+    pub level: Level,
 }
 
-/// What an output is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// A tar archive, compressed with gzip.
-    TarGz,
+impl Output {
+    /// Returns how it is compressed.
+    pub fn encoding(&self) -> Encoding {
+        Encoding {
+            format: self.format,
+            level: self.level,
+        }
+    }
+}
+
+/// The endings of a path that name a format.
+pub const FORMATS: [(&str, Format); 4] = [
+    (".tar.gz", Format::TarGz),
+    (".tgz", Format::TarGz),
+    (".tar.zst", Format::TarZst),
+    (".tzst", Format::TarZst),
+];
+
+/// Returns the format that a path's ending names.
+pub fn format_of(path: &str) -> Option<Format> {
+    let mut formats = FORMATS.iter();
+    formats
+        .find(|(ending, _)| path.ends_with(ending))
+        .map(|(_, format)| *format)
 }
 
 impl Recipe {
@@ -283,18 +305,5 @@ impl Recipe {
                 hint,
             }],
         }
-    }
-}
-
-impl Format {
-    /// Every format, for messages.
-    pub const NAMES: [&'static str; 2] = [".tar.gz", ".tgz"];
-
-    /// Returns the format that a path's ending names.
-    pub fn from_path(path: &str) -> Option<Self> {
-        Self::NAMES
-            .iter()
-            .any(|ending| path.ends_with(ending))
-            .then_some(Self::TarGz)
     }
 }

@@ -14,7 +14,7 @@ use crate::bake;
 use crate::error::Error;
 use crate::inspect;
 
-/// A rootfs that was read from a `tar.gz`.
+/// A rootfs that was read from a `tar.gz` or `tar.zst`.
 #[derive(Debug)]
 pub struct RootfsFile {
     /// The file.
@@ -37,7 +37,7 @@ impl RootfsFile {
         inspect::expect_rootfs(path)?;
         let url = || path.display().to_string();
         let stream = Hashing {
-            inner: inspect::inflate(path)?,
+            inner: inspect::decoded(path)?,
             hash: sha2::Sha256::new(),
             length: 0,
         };

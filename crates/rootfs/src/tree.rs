@@ -150,6 +150,11 @@ impl Node {
         }
     }
 
+    /// Returns where it came from.
+    pub fn source(&self) -> SourceId {
+        self.place.source
+    }
+
     /// Says whether it is a directory.
     pub fn is_directory(&self) -> bool {
         matches!(self.kind, NodeKind::Directory)
@@ -161,11 +166,6 @@ impl Node {
             self.kind,
             NodeKind::CharDevice(_) | NodeKind::BlockDevice(_)
         )
-    }
-
-    /// Returns where it came from.
-    pub(crate) fn source(&self) -> SourceId {
-        self.place.source
     }
 
     /// Returns a regular file's content.

@@ -101,6 +101,7 @@ fn to_json(built: &Built) -> Value {
             "arch": one.arch.name(),
             "identity": one.identity.to_string(),
             "sha256": one.sha256.to_string(),
+            "written": one.written,
             "size": one.size,
             "uncompressed_size": one.uncompressed_size,
             "packages": one.packages,

@@ -171,7 +171,7 @@ fn nothing_else_is_written_and_nobody_else_is_asked() {
                     "{said}"
                 );
                 // Nobody can have put a link where a temporary file is to be.
-                if name.ends_with(".part") && call.arguments.contains("O_CREAT") {
+                if path.extension() == Some("part".as_ref()) && call.arguments.contains("O_CREAT") {
                     assert!(call.arguments.contains("O_EXCL"), "{said}");
                 }
             }

@@ -7,13 +7,14 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// What would change a run from outside the test; none of it reaches the program.
-const NOT_INHERITED: [&str; 21] = [
+const NOT_INHERITED: [&str; 22] = [
     "PREBAKE_CACHE",
     "PREBAKE_INSTANCES",
     "PREBAKE_NETWORK_TIMEOUT",
     "PREBAKE_OFFLINE",
     "PREBAKE_REMOTE_CACHE",
     "PREBAKE_REMOTE_CACHE_WRITE",
+    "PREBAKE_SEAL",
     "PREBAKE_THREADS",
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -87,6 +88,7 @@ impl Kitchen {
         }
         command.env("PREBAKE_CACHE", self.path("cache"));
         command.env("PREBAKE_INSTANCES", self.path("instances"));
+        command.env("PREBAKE_SEAL", self.path("seal"));
         command
     }
 

@@ -7,7 +7,6 @@ use prebake_apk::path::GuestPath;
 use prebake_apk::tar::BLOCK;
 
 use super::pax::Records;
-use super::writer::WriteError;
 
 /// The lengths of ustar's fields for names.
 const NAME: usize = 100;
@@ -54,9 +53,14 @@ pub enum Kind<'a> {
     Fifo,
 }
 
+/// A device's number does not fit the header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the device number has more than 21 bits")]
+pub struct DeviceTooLarge;
+
 impl Header<'_> {
     /// Returns how many bytes of content follow.
-    pub(super) fn size(&self) -> u64 {
+    fn size(&self) -> u64 {
         match self.kind {
             Kind::File { size } => size,
             _ => 0,
@@ -65,7 +69,7 @@ impl Header<'_> {
 
     /// Returns the header block, with the block and content of a pax header before it if there
     /// is something that the block cannot say.
-    pub(super) fn encode(&self) -> Result<Vec<u8>, WriteError> {
+    pub fn encode(&self) -> Result<Vec<u8>, DeviceTooLarge> {
         let mut records = Records::default();
         let mut block = Block::new();
         let name = spelled(self.path, matches!(self.kind, Kind::Directory));
@@ -112,7 +116,7 @@ impl Header<'_> {
         if !block.octal(329, 8, u64::from(device.major))
             || !block.octal(337, 8, u64::from(device.minor))
         {
-            return Err(WriteError::Device);
+            return Err(DeviceTooLarge);
         }
         if !matches!(self.kind, Kind::Hardlink(_)) {
             for (name, value) in self.xattrs {
@@ -186,7 +190,10 @@ impl Block {
         let digits = length - 1;
         let fits = number >> (3 * digits) == 0;
         let number = if fits { number } else { 0 };
-        self.text(at, format!("{number:0digits$o}\0").as_bytes());
+        for (place, byte) in self.0.iter_mut().skip(at).take(digits).rev().enumerate() {
+            *byte = b'0' + (number >> (3 * place) & 7) as u8;
+        }
+        self.text(at + digits, b"\0");
         fits
     }
 

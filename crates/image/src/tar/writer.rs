@@ -4,8 +4,6 @@ use std::io::{self, Read, Write};
 
 use prebake_apk::tar::BLOCK;
 
-use super::header::Header;
-
 /// How much content is copied at once.
 const BUFFER: usize = 128 << 10;
 
@@ -26,9 +24,6 @@ pub enum WriteError {
     /// The content cannot be read, or is shorter than the header says.
     #[error("the content cannot be read")]
     Content(#[source] io::Error),
-    /// A device's number does not fit the header.
-    #[error("the device number has more than 21 bits")]
-    Device,
 }
 
 impl<W: Write> Writer<W> {
@@ -40,12 +35,14 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    /// Writes an entry. Of `content`, as many bytes are read as the header says.
-    pub fn entry(&mut self, header: &Header<'_>, content: &mut dyn Read) -> Result<(), WriteError> {
-        self.out
-            .write_all(&header.encode()?)
-            .map_err(WriteError::Output)?;
-        let size = header.size();
+    /// Writes an entry: its header's blocks, and the `size` bytes of `content` that it says.
+    pub fn entry(
+        &mut self,
+        header: &[u8],
+        size: u64,
+        content: &mut dyn Read,
+    ) -> Result<(), WriteError> {
+        self.out.write_all(header).map_err(WriteError::Output)?;
         let mut left = size;
         while left > 0 {
             let want = left.min(BUFFER as u64) as usize;

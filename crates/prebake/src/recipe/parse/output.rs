@@ -2,11 +2,11 @@
 
 use super::Reader;
 use crate::arch::Arch;
-use crate::document::{At, Table};
-use crate::recipe::{Format, Output};
+use crate::document::{At, Table, nearest};
+use crate::recipe::{FORMATS, Format, Level, Output, format_of};
 use crate::template::{Template, Variable};
 
-const OUTPUT: &[&str] = &["path"];
+const OUTPUT: &[&str] = &["path", "level"];
 
 impl Reader<'_> {
     pub(super) fn outputs(&self, top: &Table<'_>, arches: &[Arch]) -> Vec<Output> {
@@ -15,12 +15,14 @@ impl Reader<'_> {
             let Some(path) = table.required_string("path", "the file to write") else {
                 continue;
             };
-            let format = Format::from_path(&path.value);
+            let format = format_of(&path.value);
             if format.is_none() {
                 let message = format!("`{}` names no known format", path.value);
-                let hint = format!("known endings: {}", Format::NAMES.join(", "));
+                let endings = FORMATS.map(|(ending, _)| ending);
+                let hint = format!("known endings: {}", endings.join(", "));
                 self.problems.add_with_hint(&path.span, message, hint);
             }
+            let level = self.level(&table);
             let Some(template) = self.template(&path) else {
                 continue;
             };
@@ -38,6 +40,7 @@ impl Reader<'_> {
                         span: path.span,
                     },
                     format,
+                    level,
                 });
             }
         }
@@ -51,8 +54,26 @@ impl Reader<'_> {
             outputs.push(Output {
                 path,
                 format: Format::TarGz,
+                level: Level::default(),
             });
         }
         outputs
+    }
+
+    /// Reads how small an output is to be.
+    fn level(&self, table: &Table<'_>) -> Level {
+        let Some(name) = table.string("level") else {
+            return Level::default();
+        };
+        Level::from_name(&name.value).unwrap_or_else(|| {
+            let names = Level::ALL.map(Level::name);
+            let message = format!("`{}` is no level", name.value);
+            let hint = match nearest(&name.value, names.into_iter()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("known levels: {}", names.join(", ")),
+            };
+            self.problems.add_with_hint(&name.span, message, hint);
+            Level::default()
+        })
     }
 }

@@ -1,0 +1,198 @@
+//! Tells what this user's own runs put into the cache from what anybody else did.
+//!
+//! A downloaded file is held against the digest that the lock names. Of an encoded segment no lock
+//! knows the digest, so that somebody else has to vouch for it: a key, 32 random bytes that lie
+//! outside the cache and are this user's alone. Every entry that is believed without another
+//! digest ends with its HMAC-SHA256 (RFC 2104), over its name too. A cache that comes from elsewhere
+//! (a CI's, a colleague's) is as good as ever for downloads; of its segments none is believed, and
+//! they are made again. Checking costs as much as hashing does.
+
+use std::ffi::OsString;
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use prebake_fetch::Cache;
+use prebake_image::Store;
+use ring::hmac;
+use ring::rand::{SecureRandom as _, SystemRandom};
+
+/// The environment variable that names the key's file.
+pub(crate) const SEAL_VARIABLE: &str = "PREBAKE_SEAL";
+
+/// How long the key and a seal are, in bytes.
+const KEY: usize = 32;
+const SEAL: usize = 32;
+
+/// The largest entry that is read, in bytes: a segment of 64 MiB that does not shrink.
+const MAX_ENTRY: u64 = 80 << 20;
+
+/// How much is kept, in bytes, before what was used longest ago goes.
+const MAX_KEPT: u64 = 2 << 30;
+
+/// The cache's entries that this user's key vouches for.
+#[derive(Clone)]
+pub(crate) struct Sealed {
+    cache: Cache,
+    /// `None` where there is no place for a key: then nothing is kept.
+    key: Option<hmac::Key>,
+}
+
+impl Sealed {
+    /// Opens what `cache` keeps; the key is made where there is none.
+    pub(crate) fn open(cache: Cache, variable: &dyn Fn(&str) -> Option<OsString>) -> Self {
+        let key = file(variable).and_then(|path| key(&path));
+        Self { cache, key }
+    }
+
+    /// Removes what was not used for longest, if there is too much.
+    pub(crate) fn prune(&self) {
+        self.cache.prune_kept(MAX_KEPT);
+    }
+}
+
+impl Store for Sealed {
+    fn get(&self, name: &str) -> Option<Vec<u8>> {
+        let key = self.key.as_ref()?;
+        let mut bytes = self.cache.kept(name, MAX_ENTRY)?;
+        let (content, found) = bytes.split_at_checked(bytes.len().checked_sub(SEAL)?)?;
+        if seal(key, name, content).as_ref() != found {
+            return None;
+        }
+        bytes.truncate(bytes.len() - SEAL);
+        Some(bytes)
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) {
+        if let Some(key) = &self.key {
+            let seal = seal(key, name, bytes);
+            // A cache that is full, or that may only be read, keeps nothing.
+            drop(self.cache.keep(name, &[bytes, seal.as_ref()]));
+        }
+    }
+}
+
+fn seal(key: &hmac::Key, name: &str, content: &[u8]) -> hmac::Tag {
+    let mut context = hmac::Context::with_key(key);
+    context.update(&(name.len() as u64).to_le_bytes());
+    context.update(name.as_bytes());
+    context.update(content);
+    context.sign()
+}
+
+/// Returns where this user's key is.
+fn file(variable: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let folder = |name: &str| {
+        let path = variable(name).map(PathBuf::from);
+        path.filter(|path| path.is_absolute())
+    };
+    if let Some(path) = variable(SEAL_VARIABLE).filter(|path| !path.is_empty()) {
+        return Some(PathBuf::from(path));
+    }
+    let data = if cfg!(windows) {
+        folder("LOCALAPPDATA")
+    } else if cfg!(target_os = "macos") {
+        folder("HOME").map(|home| home.join("Library/Application Support"))
+    } else {
+        folder("XDG_DATA_HOME").or_else(|| folder("HOME").map(|home| home.join(".local/share")))
+    };
+    Some(data?.join("prebake").join("seal"))
+}
+
+/// Reads the key, or makes one; `None` where neither can be.
+fn key(path: &Path) -> Option<hmac::Key> {
+    let bytes = read(path).or_else(|| make(path).ok().and_then(|()| read(path)))?;
+    Some(hmac::Key::new(hmac::HMAC_SHA256, &bytes))
+}
+
+/// Reads the key; `None` where there is none, or what is there is no key.
+fn read(path: &Path) -> Option<[u8; KEY]> {
+    let mut bytes = Vec::new();
+    let file = fs_err::File::open(path).ok()?;
+    file.take(KEY as u64 + 1).read_to_end(&mut bytes).ok()?;
+    bytes.try_into().ok()
+}
+
+/// Puts a new key where none is. Of several runs that do so at once, one does.
+fn make(path: &Path) -> io::Result<()> {
+    let mut bytes = [0; KEY];
+    let filled = SystemRandom::new().fill(&mut bytes);
+    filled.map_err(|_| io::Error::other("no random bytes"))?;
+    let folder = path.parent().unwrap_or(path);
+    fs_err::create_dir_all(folder)?;
+    // A temporary file is its owner's alone, and so is the key.
+    let mut part = tempfile::NamedTempFile::new_in(folder)?;
+    part.write_all(&bytes)?;
+    part.as_file().sync_all()?;
+    if fs_err::metadata(path).is_ok_and(|found| found.len() == KEY as u64) {
+        return Ok(());
+    }
+    let placed = if path.exists() {
+        // What a full disk left of a key.
+        part.persist(path)
+    } else {
+        part.persist_noclobber(path)
+    };
+    match placed {
+        Err(there) if there.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        placed => placed.map(drop).map_err(|error| error.error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(folder: &Path, seal: &str) -> Sealed {
+        let seal = folder.join(seal);
+        let cache = Cache::open(folder.join("cache"));
+        Sealed::open(cache, &|name| {
+            (name == SEAL_VARIABLE).then(|| seal.clone().into_os_string())
+        })
+    }
+
+    #[test]
+    fn only_what_the_key_vouches_for_is_believed() {
+        let folder = tempfile::tempdir().unwrap();
+        let mine = open(folder.path(), "data/mine");
+        mine.put("name", b"content");
+        assert_eq!(mine.get("name").unwrap(), b"content");
+        let again = open(folder.path(), "data/mine");
+        assert_eq!(again.get("name").unwrap(), b"content");
+        let other = open(folder.path(), "data/other");
+        assert_eq!(other.get("name"), None);
+        // Another name's entry, however well it is sealed, is not this one's.
+        let entry = mine.cache.kept("name", MAX_ENTRY).unwrap();
+        mine.cache.keep("new name", &[&entry]).unwrap();
+        assert_eq!(mine.get("new name"), None);
+    }
+
+    #[test]
+    fn every_byte_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let sealed = open(folder.path(), "seal");
+        sealed.put("name", b"content");
+        let entry = sealed.cache.kept("name", MAX_ENTRY).unwrap();
+        for at in 0..entry.len() {
+            let mut changed = entry.clone();
+            changed[at] ^= 1;
+            sealed.cache.keep("name", &[&changed]).unwrap();
+            assert_eq!(sealed.get("name"), None, "byte {at}");
+            sealed.cache.keep("name", &[&entry[..at]]).unwrap();
+            assert_eq!(sealed.get("name"), None, "{at} bytes");
+        }
+    }
+
+    #[test]
+    fn without_a_key_nothing_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        fs_err::write(folder.path().join("file"), b"").unwrap();
+        let sealed = open(folder.path(), "file/below");
+        sealed.put("name", b"content");
+        assert_eq!(sealed.get("name"), None);
+        // A key that was cut off is made again.
+        fs_err::write(folder.path().join("short"), b"short").unwrap();
+        let sealed = open(folder.path(), "short");
+        sealed.put("name", b"content");
+        assert_eq!(sealed.get("name").unwrap(), b"content");
+    }
+}
