@@ -148,9 +148,7 @@ fn apk_and_prebake_take_from_it_what_they_take_from_the_mirror() {
         let repository = mirror.join("v3.19/main");
         let add = Add::new(packages).repository(repository.display());
         from_mirror.add(&add).expect_success();
-        let add = lines
-            .iter()
-            .fold(Add::new(packages), |add, line| add.repository(line));
+        let add = lines.iter().fold(Add::new(packages), Add::repository);
         from_folder
             .add(&add.keys(&vendored.join("keys")))
             .expect_success();
@@ -249,7 +247,10 @@ fn a_rootfs_from_nothing_for_another_machine_is_all_there() {
         .filter(|line| line.starts_with("P:"))
         .count();
     let files = paths(&done, "added");
-    let vendored = files.iter().filter(|path| path.ends_with(".apk")).count();
+    let vendored = files
+        .iter()
+        .filter(|path| path.contains("/aarch64/") && path.contains("-r"))
+        .count();
     assert_eq!(packages, vendored, "{files:?}");
 }
 
@@ -328,7 +329,7 @@ fn equal_paths_tags_two_machines_and_local_packages_have_a_place_each() {
         let add = Add::new(["a", "b", "t@tst", &local])
             .arch(arch)
             .argument("--initdb");
-        let add = lines.iter().fold(add, |add, line| add.repository(line));
+        let add = lines.iter().fold(add, Add::repository);
         apk.add(&add.keys(&kitchen.path("v/keys"))).expect_success();
         for name in ["a", "b", "t", "app"] {
             let found = apk.root().join("usr/share").join(name);
@@ -565,7 +566,7 @@ fn every_mirror_is_tried_by_hash() {
         for server in [&first, &gone, &rebuilt, &good] {
             assert_eq!(
                 server.count(path),
-                1 + usize::from(std::ptr::eq(server, &first)),
+                1 + usize::from(server.address() == first.address()),
                 "{path}"
             );
         }

@@ -85,11 +85,11 @@ fn changed(guest: &Guest<'_>, findings: &mut Vec<Finding>) {
 
 fn unowned(guest: &Guest<'_>, findings: &mut Vec<Finding>) {
     for (path, node) in guest.names() {
-        let of_apk = |own: &str| match own.strip_suffix('/') {
+        let of_apk = |own: &&str| match own.strip_suffix('/') {
             Some(_) => path.as_bytes().starts_with(own.as_bytes()),
             None => path.as_bytes() == own.as_bytes(),
         };
-        if is_file(node) && guest.package(path).is_none() && !OF_APK.iter().any(|own| of_apk(own)) {
+        if is_file(node) && guest.package(path).is_none() && !OF_APK.iter().any(of_apk) {
             findings.push(at(guest, Kind::Unowned, path, guest.rights(node)));
         }
     }
