@@ -211,7 +211,7 @@ fn capability(numbers: &mut Numbers) -> Vec<u8> {
     // As far as this kernel has any: 41 of them.
     let known = |numbers: &mut Numbers| numbers.next() & numbers.next() & ((1 << 41) - 1);
     let (permitted, inheritable) = (known(numbers) | 1 << (numbers.next() % 41), known(numbers));
-    let effective = u32::from(numbers.next() % 2 == 0);
+    let effective = u32::from(numbers.next().is_multiple_of(2));
     let words = [
         0x0200_0000 | effective,
         permitted as u32,

@@ -20,7 +20,9 @@ const OUTPUT: &str = "out.tar.gz";
 /// A mirror with a base and three packages, of which `tool` has that version.
 fn mirror(tool: &str) -> prebake_testkit::mirror::Mirror {
     let text = |name: &str, lines: usize| -> String {
-        (0..lines).map(|line| format!("{name} {line}\n")).collect()
+        (0..lines).fold(String::new(), |text, line| {
+            text + name + &format!(" {line}\n")
+        })
     };
     let package = |name: &str, version: &str, lines| {
         PackageBuilder::new(name, version)
@@ -236,7 +238,10 @@ fn every_level_and_format_is_read_by_others() {
                 "{path}"
             );
         }
-        if let (true, Some(busybox)) = (path.ends_with(".gz"), judge::busybox(test)) {
+        if let (true, Some(busybox)) = (
+            Path::new(path).extension().is_some_and(|end| end == "gz"),
+            judge::busybox(test),
+        ) {
             let listed = busybox.run(["tar", "-tzf", &archive]);
             assert!(
                 listed.success && listed.stdout.contains("usr/share/zlast/text"),
