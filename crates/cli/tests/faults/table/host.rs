@@ -49,6 +49,7 @@ fn closed(stove: &Stove, folder: &str) -> Option<Seen> {
     output.map(Seen::from)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "other rows may not run here")]
 fn again(stove: &Stove, arguments: &[&str]) -> Option<Seen> {
     let output: Output = stove.kitchen.run(arguments);
     Some(output.into())

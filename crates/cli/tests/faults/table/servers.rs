@@ -11,12 +11,14 @@ use crate::stove::{DATA, INDEX, INPUTS, Stove, finish, flipped, signal, start, u
 const PAGE: &str = "<html><body>Log in to the hotel's network</body></html>";
 
 /// Builds while every request of the package meets `fault`.
+#[expect(clippy::unnecessary_wraps, reason = "other rows may not run here")]
 fn always(stove: &Stove, fault: Fault, arguments: &[&str]) -> Option<Seen> {
     stove.server.fault(DATA, fault);
     Some(stove.kitchen.run(arguments).into())
 }
 
 /// Builds while the next requests of the package meet `faults`.
+#[expect(clippy::unnecessary_wraps, reason = "other rows may not run here")]
 fn next(stove: &Stove, faults: &[Fault]) -> Option<Seen> {
     stove.server.fault_next(DATA, faults.to_vec());
     Some(stove.kitchen.run(&["build"]).into())
@@ -30,6 +32,7 @@ fn with_lock(stove: &Stove, fault: Fault) -> Option<Seen> {
 }
 
 /// Builds from an HTTPS server, by somebody who trusts `authority`.
+#[expect(clippy::unnecessary_wraps, reason = "other rows may not run here")]
 fn by_tls(stove: &Stove, server: &Server, authority: &Authority) -> Option<Seen> {
     for path in INPUTS {
         server.put(path, &stove.file(path));
