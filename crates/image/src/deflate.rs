@@ -80,15 +80,8 @@ mod tests {
             .iter()
             .map(|byte| 1_u8 << byte.trailing_zeros().min(7))
             .collect();
-        let runs = [
-            &b""[..],
-            b"a",
-            &noise,
-            &text,
-            &skewed,
-            &[0; 100_000],
-            b"end",
-        ];
+        let zeros = vec![0; 100_000];
+        let runs = [&b""[..], b"a", &noise, &text, &skewed, &zeros, b"end"];
         for level in 0..=12 {
             let mut stream = Vec::new();
             for run in runs {
