@@ -294,11 +294,13 @@ fn interrupted_it_leaves_nothing() {
         line.clear();
         output.read_line(&mut line).expect("it can be read");
         assert_eq!(line, "", "{signal}");
-        // The next start finds what was left, if anything was.
-        assert_eq!(
-            json(kitchen.run(&["ps", "--json"]).expect(0))["instances"],
-            serde_json::json!([])
-        );
+        // The next start finds what was left, if anything was; whoever looks after the instance may
+        // take a moment longer than what ran in it.
+        let is_gone = || {
+            let listed = json(kitchen.run(&["ps", "--json"]).expect(0));
+            listed["instances"] == serde_json::json!([])
+        };
+        assert!((0..200).any(|_| is_gone()), "{signal}");
         assert_eq!(names(&kitchen, "instances"), [""; 0], "{signal}");
     }
 }

@@ -218,7 +218,12 @@ impl Cache {
     /// locks that nobody holds. Failing is no harm: they stay for the next start.
     fn sweep(&self) {
         let locks = self.layout.join("lock");
-        for name in names(&self.layout.join("tmp")) {
+        let left = names(&self.layout.join("tmp"));
+        if !left.is_empty() {
+            // A run that downloads nothing makes no such folder, and may be killed as well.
+            drop(self.folder("lock"));
+        }
+        for name in left {
             let key = name.split('.').next().unwrap_or(&name);
             if let Some(_lock) = Lock::try_take(locks.join(key)) {
                 drop(fs_err::remove_file(self.layout.join("tmp").join(&name)));

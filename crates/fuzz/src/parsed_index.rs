@@ -12,7 +12,7 @@ const FOOTER: usize = 132;
 const KNOWN: usize = 84;
 const LENGTHS: usize = 88;
 /// The size of what each part but the last holds; of the pool's and the last's bytes.
-const ITEMS: [usize; 10] = [1, 4, 4, 8, 16, 8, 4, 64, 4, 1];
+const ITEMS: [usize; 10] = [1, 4, 4, 4, 16, 8, 4, 64, 4, 1];
 /// How much of it is walked.
 const MOST: usize = 2000;
 

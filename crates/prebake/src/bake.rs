@@ -113,7 +113,7 @@ impl<'c> Bake<'c> {
     /// Reads every entry of a base.
     fn read_base(&mut self, locked: &LockedBase, blob: &Blob) -> Result<(), Error> {
         let arch = self.arch;
-        for (entry, file) in scan::base(locked, blob, self.context)?.0 {
+        for (entry, file) in scan::base(arch, locked, blob, self.context)?.0 {
             self.epoch = self.epoch.max(entry.mtime);
             unusual::check_name(self.recipe, "base", &locked.url, &entry)?;
             self.merge
@@ -166,7 +166,9 @@ impl<'c> Bake<'c> {
         });
         let packages = packages.zip(blobs);
         // Hashing and inflating take longer than merging, and need nothing of it.
-        let scan = |(locked, blob): (&LockedPackage, &Blob)| scan::package(locked, blob, context);
+        let arch = self.arch;
+        let scan =
+            |(locked, blob): (&LockedPackage, &Blob)| scan::package(arch, locked, blob, context);
         let threads = context.threads.get();
         ahead(packages.clone(), threads, scan, |scanned| {
             let mut packages = packages;

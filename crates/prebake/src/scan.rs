@@ -2,16 +2,18 @@
 
 use std::io::{BufRead, BufReader, Read};
 
-use prebake_apk::digest::Sha1;
+use prebake_apk::digest::{Sha1, Sha256};
 use prebake_apk::entry::{Entry, EntryKind};
 use prebake_apk::installed::Stanza;
 use prebake_apk::package::{Data, Package, PackageError, Script};
 use prebake_apk::pkginfo::PkgInfo;
 use prebake_apk::{gzip, tar};
 use prebake_fetch::Blob;
+use prebake_rootfs::merge::MAX_INLINE_TOTAL;
 use prebake_rootfs::tree::FileContent;
-use prebake_rootfs::{Content, Merge, SourceId};
+use prebake_rootfs::{Content, Merge, MergeError, SourceId};
 
+use crate::arch::Arch;
 use crate::bake::content;
 use crate::blobs::READ_BUFFER;
 use crate::context::Context;
@@ -22,6 +24,31 @@ use crate::package_file;
 
 /// How much of a file's content passes at once.
 const BUFFER: usize = 64 << 10;
+
+/// How much of the contents that the merge reads a listing may hold and still be remembered.
+const REMEMBERED: u64 = 8 << 20;
+
+/// The contents that are held, as the merge wants to read them: no more than it would take.
+#[derive(Default)]
+struct Held(u64);
+
+impl Held {
+    fn count(
+        &mut self,
+        arch: Arch,
+        entry: &Entry,
+        file: Option<&FileContent>,
+    ) -> Result<(), Error> {
+        let bytes = file.and_then(FileContent::bytes).unwrap_or_default();
+        self.0 += bytes.len() as u64;
+        if self.0 > MAX_INLINE_TOTAL {
+            let path = entry.path.clone();
+            let source = MergeError::TooMuchInline { path };
+            return Err(Error::Merge { arch, source });
+        }
+        Ok(())
+    }
+}
 
 /// A package, hashed and read, of which nothing was believed yet.
 pub(crate) struct Scanned {
@@ -36,6 +63,7 @@ pub(crate) struct Scanned {
 
 /// Reads a package; its data only if it was not read before.
 pub(crate) fn package(
+    arch: Arch,
     locked: &LockedPackage,
     blob: &Blob,
     context: &Context,
@@ -50,9 +78,7 @@ pub(crate) fn package(
         scripts: package.scripts().to_vec(),
         listing: match known {
             Some(listing) => Ok(listing),
-            None => data(locked, package.into_data(), context).inspect(|listing| {
-                listing.write(&context.sealed, &locked.sha256);
-            }),
+            None => data(arch, locked, package.into_data(), context),
         },
     })
 }
@@ -69,11 +95,13 @@ fn stanza<R: BufRead>(locked: &LockedPackage, package: &Package<R>) -> Stanza {
 
 /// Reads a package's data to the end, where all of it has been checked.
 fn data<R: BufRead>(
+    arch: Arch,
     locked: &LockedPackage,
     mut data: Data<R>,
     context: &Context,
 ) -> Result<Listing, Error> {
     let mut entries = Vec::new();
+    let mut held = Held::default();
     let mut buffer = vec![0; BUFFER];
     let fail = |source: PackageError| package_file::failed(locked, source);
     while let Some(entry) = data.next().map_err(fail)? {
@@ -85,9 +113,18 @@ fn data<R: BufRead>(
             path: entry.path.clone(),
             source,
         })?;
+        held.count(arch, &entry, file.as_ref())?;
         entries.push((entry, file));
     }
-    Ok(Listing(entries))
+    Ok(remembered(Listing(entries), &held, &locked.sha256, context))
+}
+
+/// Remembers a listing, unless it is large for what it holds.
+fn remembered(listing: Listing, held: &Held, archive: &Sha256, context: &Context) -> Listing {
+    if held.0 <= REMEMBERED {
+        listing.write(&context.sealed, archive);
+    }
+    listing
 }
 
 /// Reads the content that passes now. Whoever lets it pass holds it against its checksum.
@@ -114,7 +151,12 @@ fn package_content(
 }
 
 /// Reads a base; its archive only if it was not read before.
-pub(crate) fn base(locked: &LockedBase, blob: &Blob, context: &Context) -> Result<Listing, Error> {
+pub(crate) fn base(
+    arch: Arch,
+    locked: &LockedBase,
+    blob: &Blob,
+    context: &Context,
+) -> Result<Listing, Error> {
     let file = package_file::verified(&locked.url, blob, locked.size, &locked.sha256)?;
     if let Some(listing) = Listing::read(&context.sealed, &locked.sha256) {
         return Ok(listing);
@@ -126,6 +168,7 @@ pub(crate) fn base(locked: &LockedBase, blob: &Blob, context: &Context) -> Resul
     let inflated = BufReader::with_capacity(READ_BUFFER, gzip::Reader::new(file));
     let mut archive = tar::Reader::new(inflated);
     let mut entries = Vec::new();
+    let mut held = Held::default();
     while let Some(entry) = archive.next().map_err(fail)? {
         context.alive()?;
         let file =
@@ -134,9 +177,8 @@ pub(crate) fn base(locked: &LockedBase, blob: &Blob, context: &Context) -> Resul
                 path: entry.path.clone(),
                 source,
             })?;
+        held.count(arch, &entry, file.as_ref())?;
         entries.push((entry, file));
     }
-    let listing = Listing(entries);
-    listing.write(&context.sealed, &locked.sha256);
-    Ok(listing)
+    Ok(remembered(Listing(entries), &held, &locked.sha256, context))
 }

@@ -119,23 +119,21 @@ fn make(path: &Path) -> io::Result<()> {
     filled.map_err(|_| io::Error::other("no random bytes"))?;
     let folder = path.parent().unwrap_or(path);
     fs_err::create_dir_all(folder)?;
-    // A temporary file is its owner's alone, and so is the key.
-    let mut part = tempfile::NamedTempFile::new_in(folder)?;
-    part.write_all(&bytes)?;
-    part.as_file().sync_all()?;
-    if fs_err::metadata(path).is_ok_and(|found| found.len() == KEY as u64) {
-        return Ok(());
+    // Not beside and renamed, so that no run that is killed leaves a file of another name. What it
+    // leaves is shorter than a key, and is one when the next run has written its own over it.
+    let mut options = fs_err::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use fs_err::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
     }
-    let placed = if path.exists() {
-        // What a full disk left of a key.
-        part.persist(path)
-    } else {
-        part.persist_noclobber(path)
-    };
-    match placed {
-        Err(there) if there.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        placed => placed.map(drop).map_err(|error| error.error),
+    let mut file = options.open(path)?;
+    if file.metadata()?.len() < KEY as u64 {
+        file.write_all(&bytes)?;
+        file.sync_all()?;
     }
+    Ok(())
 }
 
 #[cfg(test)]
