@@ -19,7 +19,7 @@ use crate::larder::{Larder, tool, with_control, with_data};
 const ABOVE_IDLE: u64 = 56 << 10;
 
 /// The same for an archive of as many entries as may be: each is a node in memory.
-const ABOVE_IDLE_OF_MANY: u64 = 128 << 10;
+const ABOVE_IDLE_OF_MANY: u64 = 192 << 10;
 
 /// Runs a program and prints its peak memory in KiB behind what it says.
 const PYTHON: &str = r"
