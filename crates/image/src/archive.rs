@@ -17,7 +17,7 @@ use crate::error::ImageError;
 use crate::plan::{Plan, Segment};
 use crate::sources::Sources;
 use crate::store::{NoStore, Store, name};
-use crate::stream::Stream;
+use crate::stream::{Piece, Stream};
 use crate::tar::Hashing;
 use crate::workers::Workers;
 
@@ -120,20 +120,21 @@ pub fn write_plan(
             let found = asked.pop_front().flatten();
             let found = found.and_then(|found| found.recv().ok().flatten());
             let Segment { key, start, end } = *segment;
-            let bytes = if hash.is_some() || found.is_none() {
-                stream.read(start, end)?
+            let piece = if hash.is_some() || found.is_none() {
+                let origins = found.is_none() && options.encoding.grafts();
+                stream.read(start, end, origins)?
             } else {
-                Vec::new()
+                Piece::default()
             };
             if let Some(hash) = &mut hash {
-                hash.update(&bytes);
+                hash.update(&piece.bytes);
             }
             if let Some(found) = found {
                 kept += 1;
                 output.take(Flying::Here(found), end - start)?;
             } else {
                 let name = key.map(|key| name(options.encoding, &key));
-                let encoded = output.workers.encode(bytes, name);
+                let encoded = output.workers.encode(piece, name);
                 output.take(Flying::Coming(encoded), end - start)?;
             }
         }

@@ -9,51 +9,152 @@
 //! bit that says so is taken back, which is why the blocks have to be walked: see [`blocks`].
 
 mod blocks;
+mod joined;
+mod members;
 
-use libdeflater::Compressor;
+use std::sync::Arc;
+
+use libdeflater::{Compressor, Decompressor};
+
+use self::joined::Joined;
+pub(crate) use self::members::Members;
 
 /// Ends a stream of runs: a last block that is empty.
 pub(crate) const END: [u8; 2] = [0x03, 0x00];
 
-/// What follows the header of an empty stored block: its length and the complement of it.
-const EMPTY_STORED: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
+/// How much the blocks of a graft inflate to at least, in bytes. What is around it is compressed by
+/// itself, with nothing to refer back to.
+const LEAST_GRAFT: u64 = 16 << 10;
 
-/// How many bits a stored block's header has before its padding.
-const STORED_HEADER: usize = 3;
-
-/// Deflates `run`. The bytes depend on nothing else but the compressor's level: `None` only if
-/// libdeflate breaks its own promises.
-pub(crate) fn deflate(compressor: &mut Compressor, run: &[u8]) -> Option<Vec<u8>> {
-    let mut stream = vec![0; compressor.deflate_compress_bound(run.len())];
-    let length = compressor.deflate_compress(run, &mut stream).ok()?;
-    stream.truncate(length);
-    go_on(&mut stream)?;
-    Some(stream)
+/// Bytes of a run that are in a gzip file as well.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    /// Where they begin and end in the run.
+    pub(crate) place: (usize, usize),
+    /// Where they begin in what the file inflates to.
+    pub(crate) offset: u64,
+    pub(crate) members: Arc<Members>,
 }
 
-/// Makes a whole deflate stream one that goes on at the next byte.
-fn go_on(stream: &mut Vec<u8>) -> Option<()> {
-    let blocks::Walked { last, end } = blocks::walk(stream)?;
-    *stream.get_mut(last / 8)? &= !(1 << (last % 8));
-    // What follows the end in its byte is zero: so is the header of a stored block.
-    let padding = stream.len() * 8 - end;
-    if padding < STORED_HEADER {
-        stream.push(0);
+/// Blocks that stand for a part of a run.
+struct Graft<'o> {
+    place: (usize, usize),
+    file: &'o [u8],
+    bits: (usize, usize),
+    last: Option<usize>,
+}
+
+/// Deflates runs.
+pub(crate) struct Deflater {
+    compressor: Compressor,
+    decompressor: Decompressor,
+    /// What a piece is deflated into, and what a run is inflated into.
+    deflated: Vec<u8>,
+    inflated: Vec<u8>,
+}
+
+impl Deflater {
+    pub(crate) fn new(compressor: Compressor) -> Self {
+        Self {
+            compressor,
+            decompressor: Decompressor::new(),
+            deflated: Vec::new(),
+            inflated: Vec::new(),
+        }
     }
-    stream.extend_from_slice(&EMPTY_STORED);
-    Some(())
+
+    /// Deflates `run`, or takes the blocks of those files that parts of it come from. The bytes
+    /// depend on nothing else but the compressor's level: `None` only if libdeflate breaks its own
+    /// promises.
+    pub(crate) fn deflate(&mut self, run: &[u8], origins: &[Origin]) -> Option<Vec<u8>> {
+        let grafts: Vec<_> = origins.iter().flat_map(grafts).collect();
+        if !grafts.is_empty()
+            && let Some(stream) = self.join(run, &grafts)
+            && self.is(&stream, run)
+        {
+            return Some(stream);
+        }
+        self.join(run, &[])
+    }
+
+    /// Deflates what is between grafts, and puts all of it together.
+    fn join(&mut self, run: &[u8], grafts: &[Graft<'_>]) -> Option<Vec<u8>> {
+        let mut joined = Joined::with_capacity(run.len() / 2);
+        let mut done = 0;
+        for graft in grafts {
+            let (start, end) = graft.place;
+            let piece = run.get(done..start)?;
+            if !piece.is_empty() {
+                self.piece(piece, &mut joined)?;
+            }
+            joined.add(graft.file, graft.bits, graft.last)?;
+            done = end;
+        }
+        let piece = run.get(done..)?;
+        if !piece.is_empty() || grafts.is_empty() {
+            self.piece(piece, &mut joined)?;
+        }
+        joined.synchronise();
+        Some(joined.into_bytes())
+    }
+
+    /// Adds a piece of a run, deflated.
+    fn piece(&mut self, piece: &[u8], joined: &mut Joined) -> Option<()> {
+        let bound = self.compressor.deflate_compress_bound(piece.len());
+        if self.deflated.len() < bound {
+            self.deflated.resize(bound, 0);
+        }
+        let length = self.compressor.deflate_compress(piece, &mut self.deflated);
+        let stream = self.deflated.get(..length.ok()?)?;
+        let blocks::Walked { last, end } = blocks::walk(stream)?;
+        // It may have stored blocks, which begin at a byte as they did there.
+        if !joined.is_whole() {
+            joined.synchronise();
+        }
+        joined.add(stream, (0, end), Some(last))
+    }
+
+    /// Says whether a stream without an end inflates to `run`.
+    fn is(&mut self, stream: &[u8], run: &[u8]) -> bool {
+        if self.inflated.len() < run.len() {
+            self.inflated.resize(run.len(), 0);
+        }
+        let whole = [stream, &END].concat();
+        let inflated = self.inflated.get_mut(..run.len()).unwrap_or_default();
+        let length = self.decompressor.deflate_decompress(&whole, inflated);
+        length == Ok(run.len()) && inflated == run
+    }
+}
+
+/// Returns the blocks that stand for parts of `origin`.
+fn grafts(origin: &Origin) -> impl Iterator<Item = Graft<'_>> {
+    let (start, end) = origin.place;
+    let after = origin.offset + (end - start) as u64;
+    let runs = origin.members.runs(origin.offset, after, LEAST_GRAFT);
+    runs.into_iter().map(move |run| {
+        let place = |at: u64| start + (at - origin.offset) as usize;
+        Graft {
+            place: (place(run.bytes.0), place(run.bytes.1)),
+            file: origin.members.file(),
+            bits: run.bits,
+            last: run.last,
+        }
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read as _;
+    use std::io::{Read as _, Write as _};
 
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
     use libdeflater::CompressionLvl;
+    use proptest::prelude::*;
 
     use super::*;
 
-    fn compressor(level: i32) -> Compressor {
-        Compressor::new(CompressionLvl::new(level).unwrap())
+    fn deflater(level: i32) -> Deflater {
+        Deflater::new(Compressor::new(CompressionLvl::new(level).unwrap()))
     }
 
     fn back(stream: &[u8]) -> Vec<u8> {
@@ -85,7 +186,7 @@ mod tests {
         for level in 0..=12 {
             let mut stream = Vec::new();
             for run in runs {
-                stream.extend_from_slice(&deflate(&mut compressor(level), run).unwrap());
+                stream.extend_from_slice(&deflater(level).deflate(run, &[]).unwrap());
             }
             stream.extend_from_slice(&END);
             assert!(back(&stream) == runs.concat(), "level {level}");
@@ -97,12 +198,122 @@ mod tests {
     fn nothing_but_the_run_decides() {
         let text = include_bytes!("deflate.rs");
         for level in 0..=12 {
-            let alone = deflate(&mut compressor(level), text).unwrap();
-            let mut used = compressor(level);
+            let alone = deflater(level).deflate(text, &[]).unwrap();
+            let mut used = deflater(level);
             for length in [0, 1, 1000, 2000] {
-                deflate(&mut used, &text[length..2 * length]).unwrap();
-                assert_eq!(deflate(&mut used, text).unwrap(), alone);
+                used.deflate(&text[length..2 * length], &[]).unwrap();
+                assert_eq!(used.deflate(text, &[]).unwrap(), alone);
             }
+        }
+    }
+
+    fn gzip(bytes: &[u8], level: u32) -> Vec<u8> {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::new(level));
+        gzip.write_all(bytes).unwrap();
+        gzip.finish().unwrap()
+    }
+
+    fn origin(place: (usize, usize), offset: u64, file: Vec<u8>) -> Origin {
+        Origin {
+            place,
+            offset,
+            members: Arc::new(Members::new(Arc::new(file), 0)),
+        }
+    }
+
+    /// Blocks are put behind whatever comes before them, at every bit of a byte.
+    #[test]
+    fn blocks_go_on_at_any_bit() {
+        let text = include_bytes!("deflate.rs").repeat(20);
+        let members = [gzip(&text[..100_000], 9), gzip(&text[100_000..], 4)].concat();
+        // zlib makes fixed codes of what is hardly anything.
+        let zeros = vec![0; 200_000];
+        let fixed = gzip(&zeros, 1);
+        for (content, file) in [(text.clone(), members), (zeros, fixed)] {
+            let mut shifts = [false; 8];
+            for before in (0..400).step_by(7) {
+                let run = [&text[..before], &content, b"behind"].concat();
+                let place = (before, before + content.len());
+                let origins = [origin(place, 0, file.clone())];
+                let grafts: Vec<_> = origins.iter().flat_map(grafts).collect();
+                assert!(!grafts.is_empty());
+                let mut deflater = deflater(5);
+                let stream = deflater.join(&run, &grafts).unwrap();
+                assert!(deflater.is(&stream, &run));
+                assert!(back(&[&stream[..], &END].concat()) == run);
+                assert_eq!(deflater.deflate(&run, &origins).unwrap(), stream);
+                let mut piece = vec![0; 600];
+                let length = deflater
+                    .compressor
+                    .deflate_compress(&run[..before], &mut piece);
+                let end = blocks::walk(&piece[..length.unwrap()]).unwrap().end;
+                shifts[(if before == 0 { 0 } else { end } + 16 - grafts[0].bits.0 % 8) % 8] = true;
+            }
+            assert_eq!(shifts, [true; 8]);
+        }
+    }
+
+    /// A file that is not what it is said to be costs its blocks and nothing else.
+    #[test]
+    fn what_inflates_to_other_bytes_is_not_taken() {
+        let text = include_bytes!("deflate.rs").repeat(20);
+        let mut other = text.clone();
+        other[100_000] ^= 1;
+        let place = (0, text.len());
+        let right = deflater(5).deflate(&text, &[origin(place, 0, gzip(&text, 9))]);
+        let wrong = deflater(5).deflate(&text, &[origin(place, 0, gzip(&other, 9))]);
+        let alone = deflater(5).deflate(&text, &[]);
+        assert_ne!(right, alone);
+        assert_eq!(wrong, alone);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            failure_persistence: None,
+            cases: 24,
+            ..ProptestConfig::default()
+        })]
+
+        /// Whatever parts of whatever file a run has, blocks that are found inflate to them, and
+        /// libdeflate is not needed to notice what does not.
+        #[test]
+        fn blocks_inflate_to_what_they_stand_for(
+            words in proptest::collection::vec(any::<u16>(), 30_000..60_000),
+            mask in any::<u16>(),
+            level in 1..=9_u32,
+            parts in proptest::collection::vec((0..100_000_usize, 0..120_000_usize), 1..4),
+        ) {
+            let words = words.iter().flat_map(|word| (word & mask).to_le_bytes());
+            let content: Vec<u8> = words.chain(include_bytes!("deflate.rs").repeat(3)).collect();
+            let file = gzip(&content, level);
+            let mut run = Vec::new();
+            let mut origins = Vec::new();
+            for (from, length) in parts {
+                run.extend_from_slice(b"a header");
+                let from = from.min(content.len());
+                let part = &content[from..content.len().min(from + length)];
+                let place = (run.len(), run.len() + part.len());
+                origins.push(origin(place, from as u64, file.clone()));
+                run.extend_from_slice(part);
+            }
+            let grafts: Vec<_> = origins.iter().flat_map(grafts).collect();
+            let stream = deflater(2).join(&run, &grafts).unwrap();
+            prop_assert!(back(&[&stream[..], &END].concat()) == run);
+        }
+
+        /// Nothing that a file has in it matters to anything but the size.
+        #[test]
+        fn damaged_files_do_no_harm(
+            damage in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..4),
+        ) {
+            let text = include_bytes!("deflate.rs").repeat(10);
+            let mut file = gzip(&text, 9);
+            for (index, byte) in damage {
+                *index.get_mut(&mut file) = byte;
+            }
+            let origins = [origin((0, text.len()), 0, file)];
+            let stream = deflater(2).deflate(&text, &origins).unwrap();
+            prop_assert!(back(&[&stream[..], &END].concat()) == text);
         }
     }
 }

@@ -4,7 +4,7 @@ use libdeflater::{CompressionLvl, Compressor};
 use zstd::bulk::Compressor as Zstd;
 use zstd::zstd_safe::CParameter;
 
-use crate::deflate;
+use crate::deflate::{self, Deflater, Origin};
 use crate::plan::Borders;
 
 /// The compressors by the names and versions in `Cargo.lock`. The workspace pins them exactly,
@@ -14,6 +14,9 @@ pub const COMPRESSORS: [&str; 3] = [
     "zstd-safe 7.4.1",
     "zstd-sys 2.1.3+zstd.1.5.7",
 ];
+
+/// Names how blocks of other files are chosen; the number goes up when others are.
+const GRAFTS: &str = "grafts 1";
 
 /// How an archive is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,7 +63,7 @@ pub(crate) struct Encoded {
 
 /// Encodes segments, one after another; none leaves a trace in the next.
 pub(crate) enum Encoder {
-    Deflate(Compressor),
+    Deflate(Box<Deflater>),
     Zstd(Box<Zstd<'static>>),
 }
 
@@ -133,9 +136,18 @@ impl Encoding {
     pub fn name(self) -> String {
         let [deflate, zstd, library] = COMPRESSORS;
         match self.format {
+            Format::TarGz if self.grafts() => {
+                format!("tar.gz {deflate} level {} {GRAFTS}", self.number())
+            }
             Format::TarGz => format!("tar.gz {deflate} level {}", self.number()),
             Format::TarZst => format!("tar.zst {zstd} {library} level {}", self.number()),
         }
+    }
+
+    /// Says whether blocks of the files that contents come from are taken as they are. Most were
+    /// made by gzip at its best, which takes longer than these levels and makes it as small.
+    pub(crate) fn grafts(self) -> bool {
+        self.format == Format::TarGz && matches!(self.level, Level::Fast | Level::Default)
     }
 
     /// Returns what the file begins with.
@@ -165,7 +177,8 @@ impl Encoding {
     pub(crate) fn encoder(self) -> Option<Encoder> {
         Some(match self.format {
             Format::TarGz => {
-                Encoder::Deflate(Compressor::new(CompressionLvl::new(self.number()).ok()?))
+                let level = CompressionLvl::new(self.number()).ok()?;
+                Encoder::Deflate(Box::new(Deflater::new(Compressor::new(level))))
             }
             Format::TarZst => {
                 let mut zstd = Zstd::new(self.number()).ok()?;
@@ -182,11 +195,12 @@ impl Encoding {
 }
 
 impl Encoder {
-    /// Encodes a segment; `None` where the compressor has no memory or breaks its promises.
-    pub(crate) fn encode(&mut self, segment: &[u8]) -> Option<Encoded> {
+    /// Encodes a segment of which parts have `origins`; `None` where the compressor has no memory
+    /// or breaks its promises.
+    pub(crate) fn encode(&mut self, segment: &[u8], origins: &[Origin]) -> Option<Encoded> {
         match self {
-            Self::Deflate(compressor) => Some(Encoded {
-                bytes: deflate::deflate(compressor, segment)?,
+            Self::Deflate(deflater) => Some(Encoded {
+                bytes: deflater.deflate(segment, origins)?,
                 crc: zlib_rs::crc32::crc32(0, segment),
             }),
             Self::Zstd(compressor) => Some(Encoded {

@@ -25,5 +25,5 @@ mod workers;
 
 pub use decode::{ZSTD_MAGIC, decode};
 pub use error::ImageError;
-pub use sources::Sources;
+pub use sources::{Compressed, MAX_COMPRESSED, Sources};
 pub use store::{NoStore, Store};

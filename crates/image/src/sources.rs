@@ -1,11 +1,27 @@
 //! Where the contents of a tree come from.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use prebake_rootfs::tree::SourceId;
 
+use crate::deflate::Members;
+
 /// How much is read at once where bytes are only skipped.
 const SKIP_BUFFER: usize = 64 << 10;
+
+/// How large a file is at most that [`Sources::compressed`] gives out, in bytes: it is held in
+/// memory while parts of it are written.
+pub const MAX_COMPRESSED: u64 = 16 << 20;
+
+/// A gzip file in memory that a source's archive is in.
+#[derive(Clone, Debug)]
+pub struct Compressed {
+    /// All of the file.
+    pub file: Arc<Vec<u8>>,
+    /// Where in it the archive's first member begins. The other members are all behind it.
+    pub start: usize,
+}
 
 /// Opens the archives that a tree's contents are in.
 pub trait Sources {
@@ -19,6 +35,16 @@ pub trait Sources {
         let _ = (source, offset);
         None
     }
+
+    /// Returns the gzip file that a source's archive is in, so that what it compressed well need
+    /// not be compressed again; `None` if there is none, or it is larger than [`MAX_COMPRESSED`].
+    ///
+    /// What is written depends on the answer, so that it must depend on nothing but the file; and
+    /// what a plan calls the source's digest has to be the digest of this file.
+    fn compressed(&mut self, source: SourceId) -> io::Result<Option<Compressed>> {
+        let _ = source;
+        Ok(None)
+    }
 }
 
 /// A reader of sources that keeps the one open that it reads from.
@@ -26,6 +52,8 @@ pub(crate) struct Forward<'a> {
     sources: &'a mut dyn Sources,
     open: Option<Open>,
     buffer: Vec<u8>,
+    /// The file of the source that was asked for last.
+    members: Option<(SourceId, Option<Arc<Members>>)>,
 }
 
 struct Open {
@@ -40,7 +68,22 @@ impl<'a> Forward<'a> {
             sources,
             open: None,
             buffer: Vec::new(),
+            members: None,
         }
+    }
+
+    /// Returns the gzip file that a source's archive is in.
+    pub(crate) fn members(&mut self, source: SourceId) -> io::Result<Option<Arc<Members>>> {
+        let members = match self.members.take() {
+            Some((known, members)) if known == source => members,
+            _ => {
+                let compressed = self.sources.compressed(source)?;
+                compressed
+                    .map(|compressed| Arc::new(Members::new(compressed.file, compressed.start)))
+            }
+        };
+        self.members = Some((source, members.clone()));
+        Ok(members)
     }
 
     /// Returns a content that is in memory.

@@ -7,9 +7,21 @@ use prebake_apk::path::GuestPath;
 use prebake_rootfs::tree::{Content, FileContent};
 use sha1::Digest as _;
 
+use crate::deflate::Origin;
 use crate::error::ImageError;
 use crate::plan::{Placed, Plan, padding};
 use crate::sources::{Forward, Sources};
+
+/// How long a part of a content is at least that is looked for in its file, in bytes.
+const LEAST_ORIGIN: u64 = 16 << 10;
+
+/// A piece of a stream.
+#[derive(Debug, Default)]
+pub(crate) struct Piece {
+    pub(crate) bytes: Vec<u8>,
+    /// Parts of it that are in gzip files, in their order, if they are wanted.
+    pub(crate) origins: Vec<Origin>,
+}
 
 /// Reads a stream piece by piece, forwards. What is passed over is not read, so that a source that
 /// nothing is wanted of is not even opened.
@@ -40,10 +52,17 @@ impl<'p, 't, 's> Stream<'p, 't, 's> {
         }
     }
 
-    /// Reads the stream from `start` to `end`, none of it before what was read last.
-    pub(crate) fn read(&mut self, start: u64, end: u64) -> Result<Vec<u8>, ImageError> {
-        let mut piece = Piece {
+    /// Reads the stream from `start` to `end`, none of it before what was read last, and says
+    /// where parts of it come from if `origins` are wanted.
+    pub(crate) fn read(
+        &mut self,
+        start: u64,
+        end: u64,
+        origins: bool,
+    ) -> Result<Piece, ImageError> {
+        let mut piece = Reading {
             bytes: Vec::with_capacity((end - start) as usize),
+            origins: origins.then(Vec::new),
             start,
             end,
         };
@@ -61,11 +80,14 @@ impl<'p, 't, 's> Stream<'p, 't, 's> {
         }
         // The blocks that end an archive.
         piece.bytes.resize((end - start) as usize, 0);
-        Ok(piece.bytes)
+        Ok(Piece {
+            bytes: piece.bytes,
+            origins: piece.origins.unwrap_or_default(),
+        })
     }
 
     /// Adds what the piece has of an entry.
-    fn entry(&mut self, entry: &Placed<'t>, piece: &mut Piece) -> Result<(), ImageError> {
+    fn entry(&mut self, entry: &Placed<'t>, piece: &mut Reading) -> Result<(), ImageError> {
         let header = Plan::header(entry)?;
         piece.add(entry.start, &header);
         let Some(file) = Plan::file(entry) else {
@@ -74,7 +96,7 @@ impl<'p, 't, 's> Stream<'p, 't, 's> {
         let start = entry.start + header.len() as u64;
         let (from, to) = piece.within(start, file.size);
         if from < to {
-            self.content(entry.path, file, from, to, &mut piece.bytes)?;
+            self.content(entry.path, file, from, to, piece)?;
         }
         piece.add(start + file.size, padding(file.size));
         Ok(())
@@ -87,8 +109,25 @@ impl<'p, 't, 's> Stream<'p, 't, 's> {
         file: &FileContent,
         from: u64,
         to: u64,
-        bytes: &mut Vec<u8>,
+        piece: &mut Reading,
     ) -> Result<(), ImageError> {
+        let unreadable = |source| ImageError::Content {
+            path: path.clone(),
+            source,
+        };
+        if let Content::Source { source, offset } = &file.content
+            && let Some(origins) = &mut piece.origins
+            && to - from >= LEAST_ORIGIN
+            && let Some(members) = self.sources.members(*source).map_err(unreadable)?
+        {
+            let place = piece.bytes.len();
+            origins.push(Origin {
+                place: (place, place + (to - from) as usize),
+                offset: offset + from,
+                members,
+            });
+        }
+        let bytes = &mut piece.bytes;
         let before = bytes.len();
         match &file.content {
             Content::Inline(inline) => {
@@ -107,18 +146,12 @@ impl<'p, 't, 's> Stream<'p, 't, 's> {
                     .sources
                     .at(*source, *offset + from)
                     .and_then(|reader| reader.take(to - from).read_to_end(bytes));
-                read.map_err(|source| ImageError::Content {
-                    path: path.clone(),
-                    source,
-                })?;
+                read.map_err(unreadable)?;
             }
         }
         let read = bytes.get(before..).unwrap_or_default();
         if read.len() as u64 != to - from {
-            return Err(ImageError::Content {
-                path: path.clone(),
-                source: io::ErrorKind::UnexpectedEof.into(),
-            });
+            return Err(unreadable(io::ErrorKind::UnexpectedEof.into()));
         }
         self.check(path, file, from, read)
     }
@@ -160,13 +193,14 @@ impl<'p, 't, 's> Stream<'p, 't, 's> {
 }
 
 /// A piece that is being read.
-struct Piece {
+struct Reading {
     bytes: Vec<u8>,
+    origins: Option<Vec<Origin>>,
     start: u64,
     end: u64,
 }
 
-impl Piece {
+impl Reading {
     /// Adds what the piece has of the bytes that begin `at`.
     fn add(&mut self, at: u64, bytes: &[u8]) {
         let (from, to) = self.within(at, bytes.len() as u64);

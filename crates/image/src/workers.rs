@@ -6,6 +6,7 @@ use std::thread::{Builder, Scope};
 
 use crate::encoding::{Encoded, Encoder, Encoding};
 use crate::store::Store;
+use crate::stream::Piece;
 
 /// The most threads that are started, whatever is asked for.
 const MAX_THREADS: usize = 256;
@@ -13,7 +14,7 @@ const MAX_THREADS: usize = 256;
 /// Something to do; where it goes is gone if the writing was given up.
 enum Job {
     /// Encode a segment, and keep it under that name.
-    Encode(Vec<u8>, Option<String>, SyncSender<Option<Encoded>>),
+    Encode(Piece, Option<String>, SyncSender<Option<Encoded>>),
     /// Bring what is kept under a name.
     Bring(String, SyncSender<Option<Encoded>>),
 }
@@ -82,7 +83,7 @@ impl<'e> Workers<'e> {
     /// Encodes `segment`. What is received is `None` where that failed.
     pub(crate) fn encode(
         &mut self,
-        segment: Vec<u8>,
+        segment: Piece,
         name: Option<String>,
     ) -> Receiver<Option<Encoded>> {
         let (reply, encoded) = sync_channel(1);
@@ -118,7 +119,7 @@ impl Job {
                 }
                 let mut encoded = encoder
                     .as_mut()
-                    .and_then(|encoder| encoder.encode(&segment));
+                    .and_then(|encoder| encoder.encode(&segment.bytes, &segment.origins));
                 drop(segment);
                 if let (Some(encoded), Some(name)) = (&mut encoded, &name) {
                     encoded.put(store, name);

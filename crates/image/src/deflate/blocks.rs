@@ -1,4 +1,4 @@
-//! Finds where the last block of a deflate stream begins, and where it ends.
+//! Finds where the blocks of a deflate stream begin and end, and what they refer back to.
 //!
 //! Blocks say nowhere how long they are, so that the codes of all of them are read and nothing is
 //! made of them (RFC 1951, 3.2). Measured on 53 MB of tar, it is a tenth of the compressing.
@@ -19,6 +19,16 @@ const END_OF_BLOCK: usize = 256;
 const LITERALS: usize = 288;
 const DISTANCES: usize = 32;
 
+/// The first length and the first distance of each symbol for one (RFC 1951, 3.2.5).
+const FIRST_LENGTHS: [u16; 29] = [
+    3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131,
+    163, 195, 227, 258,
+];
+const FIRST_DISTANCES: [u16; 30] = [
+    1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769, 1025, 1537,
+    2049, 3073, 4097, 6145, 8193, 12289, 16385, 24577,
+];
+
 /// Where things are, in bits from the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Walked {
@@ -30,25 +40,10 @@ pub(super) struct Walked {
 
 /// Walks a whole stream; `None` if it is none.
 pub(super) fn walk(stream: &[u8]) -> Option<Walked> {
-    let mut bits = Bits::new(stream);
+    let mut bits = Bits::new(stream, 0);
     loop {
         let last = bits.position();
-        let is_last = bits.take(1)? == 1;
-        match bits.take(2)? {
-            0 => bits.skip_stored()?,
-            1 => {
-                let mut lengths = [8_u8; LITERALS];
-                lengths.get_mut(144..256)?.fill(9);
-                lengths.get_mut(256..280)?.fill(7);
-                let literals = Code::new(&lengths, literal)?;
-                bits.skip_codes(&literals, &Code::new(&[5; DISTANCES], distance)?)?;
-            }
-            2 => {
-                let (literals, distances) = bits.codes()?;
-                bits.skip_codes(&literals, &distances)?;
-            }
-            _ => return None,
-        }
+        let (is_last, ..) = block::<false>(&mut bits, &mut Seen::default())?;
         if is_last {
             let end = bits.position();
             return Some(Walked { last, end });
@@ -56,12 +51,89 @@ pub(super) fn walk(stream: &[u8]) -> Option<Walked> {
     }
 }
 
+/// A block that was measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Block {
+    /// Its first bit, which says whether it is the last, and the end of it, in bits from the start
+    /// of the bytes that it stands in.
+    pub(crate) bits: (usize, usize),
+    /// Where what it inflates to begins and ends, in bytes from wherever the counting began.
+    pub(crate) bytes: (u64, u64),
+    /// The first byte that it copies from; not before `bytes` where it copies none.
+    pub(crate) reaches: u64,
+    /// Whether it says that it is the last.
+    pub(crate) is_last: bool,
+    /// Whether it is a stored block, which has to begin where it did in its byte.
+    pub(crate) is_stored: bool,
+}
+
+/// Measures the block that begins at bit `at` of `stream`, `before` bytes after wherever the
+/// counting began; `None` if there is none. Of a stream that zlib-rs does not inflate it may say
+/// anything.
+pub(crate) fn measure(stream: &[u8], at: usize, before: u64) -> Option<Block> {
+    let mut bits = Bits::new(stream, at);
+    let mut seen = Seen {
+        at: before,
+        start: before,
+        reaches: before,
+    };
+    let (is_last, is_stored) = block::<true>(&mut bits, &mut seen)?;
+    Some(Block {
+        bits: (at, bits.position()),
+        bytes: (before, seen.at),
+        reaches: seen.reaches,
+        is_last,
+        is_stored,
+    })
+}
+
+/// What was seen of the bytes that blocks inflate to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    /// How many there were, or where the last that were copied are copied to.
+    at: u64,
+    start: u64,
+    /// The first of those that were copied from.
+    reaches: u64,
+}
+
+/// Takes a block and says whether it is the last, and whether it is stored. What it inflates to is
+/// looked at if it is `MEASURED`.
+fn block<const MEASURED: bool>(bits: &mut Bits<'_>, seen: &mut Seen) -> Option<(bool, bool)> {
+    let is_last = bits.take(1)? == 1;
+    let kind = bits.take(2)?;
+    match kind {
+        0 => seen.at += bits.skip_stored()? as u64,
+        1 => {
+            let mut lengths = [8_u8; LITERALS];
+            lengths.get_mut(144..256)?.fill(9);
+            lengths.get_mut(256..280)?.fill(7);
+            let literals = Code::new(&lengths, literal)?;
+            let distances = Code::new(&[5; DISTANCES], distance)?;
+            bits.skip_codes::<MEASURED>(&literals, &distances, seen)?;
+        }
+        2 => {
+            let (literals, distances) = bits.codes()?;
+            bits.skip_codes::<MEASURED>(&literals, &distances, seen)?;
+        }
+        _ => return None,
+    }
+    Some((is_last, kind == 0))
+}
+
 /// What follows a symbol, or a few literals and one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(align(8))]
 struct Step {
     /// How many bits it takes: of its code, and those that belong to it. 0 for no code.
     bits: u8,
+    /// How many of them are the code.
+    code: u8,
     then: Then,
+    /// How many literals it is.
+    literals: u8,
+    /// The length or distance, without the bits that belong to it; 0 where there is none.
+    first: u16,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,9 +155,14 @@ fn literal(symbol: usize, length: u8) -> Step {
         257..265 | 285.. => (0, Then::Distance),
         _ => ((symbol - 261) / 4, Then::Distance),
     };
+    let first = symbol.checked_sub(END_OF_BLOCK + 1);
+    let first = first.and_then(|index| FIRST_LENGTHS.get(index));
     Step {
         bits: length + extra as u8,
+        code: length,
         then,
+        literals: u8::from(symbol < END_OF_BLOCK),
+        first: first.copied().unwrap_or_default(),
     }
 }
 
@@ -93,7 +170,10 @@ fn literal(symbol: usize, length: u8) -> Step {
 fn distance(symbol: usize, length: u8) -> Step {
     Step {
         bits: length + (symbol / 2).saturating_sub(1) as u8,
+        code: length,
         then: Then::Next,
+        literals: 0,
+        first: FIRST_DISTANCES.get(symbol).copied().unwrap_or_default(),
     }
 }
 
@@ -105,8 +185,6 @@ struct Code {
     counts: [usize; LONGEST_CODE + 1],
     /// What follows the symbols, by the length of their codes and then by their numbers.
     sorted: Vec<Step>,
-    /// How many of the bits that are looked up at once are the code.
-    lengths: [u8; 1 << QUICK],
 }
 
 impl Code {
@@ -119,7 +197,6 @@ impl Code {
         *counts.first_mut()? = 0;
         let mut sorted = Vec::with_capacity(lengths.len());
         let mut quick = [Step::default(); 1 << QUICK];
-        let mut own = [0; 1 << QUICK];
         let mut code = 0_usize;
         for length in 1..=LONGEST_CODE {
             code <<= 1;
@@ -137,9 +214,8 @@ impl Code {
                 if length <= QUICK {
                     // A code's first bit is the lowest of those to come.
                     let reversed = code.reverse_bits() >> (usize::BITS as usize - length);
-                    let slots = quick.iter_mut().zip(&mut own);
-                    for slot in slots.skip(reversed).step_by(1 << length) {
-                        (*slot.0, *slot.1) = (step, length as u8);
+                    for slot in quick.iter_mut().skip(reversed).step_by(1 << length) {
+                        *slot = step;
                     }
                 }
                 code += 1;
@@ -149,7 +225,6 @@ impl Code {
             quick,
             counts,
             sorted,
-            lengths: own,
         })
     }
 
@@ -158,20 +233,19 @@ impl Code {
     fn together(&self) -> [Step; 1 << QUICK] {
         let mut quick = self.quick;
         for (index, step) in quick.iter_mut().enumerate() {
-            let length = |index| self.lengths.get(index).copied().map(usize::from);
-            let mut seen = length(index).unwrap_or_default();
             while step.bits != 0 && step.then == Then::Next {
-                let rest = index >> seen;
-                let next = self.quick.get(rest).filter(|next| next.bits != 0);
-                let Some((next, length)) = next.zip(length(rest)) else {
+                let next = self.quick.get(index >> step.code);
+                let Some(next) = next
+                    .filter(|next| next.bits != 0 && usize::from(step.code + next.code) <= QUICK)
+                else {
                     break;
                 };
-                if seen + length > QUICK {
-                    break;
-                }
-                seen += length;
+                // Literals have no bits of their own.
                 step.bits += next.bits;
+                step.code += next.code;
                 step.then = next.then;
+                step.literals += next.literals;
+                step.first = next.first;
             }
         }
         quick
@@ -205,13 +279,18 @@ struct Bits<'s> {
 }
 
 impl<'s> Bits<'s> {
-    fn new(stream: &'s [u8]) -> Self {
-        Self {
+    /// Begins at bit `at`.
+    fn new(stream: &'s [u8], at: usize) -> Self {
+        let mut bits = Self {
             stream,
-            next: 0,
+            next: at / 8,
             held: 0,
             count: 0,
-        }
+        };
+        bits.fill();
+        // Behind the end there is nothing to drop, and nothing to take either.
+        let _ = bits.drop(at % 8);
+        bits
     }
 
     /// Returns how many bits were taken.
@@ -252,13 +331,15 @@ impl<'s> Bits<'s> {
         Some(number as usize)
     }
 
-    fn skip_stored(&mut self) -> Option<()> {
+    /// Takes a stored block to its end and returns its length.
+    fn skip_stored(&mut self) -> Option<usize> {
         // Drops what is left of the byte, and what is held beyond it.
         let byte = self.position().div_ceil(8);
         let length: [u8; 2] = *self.stream.get(byte..)?.first_chunk()?;
-        self.next = byte + 4 + usize::from(u16::from_le_bytes(length));
+        let length = usize::from(u16::from_le_bytes(length));
+        self.next = byte + 4 + length;
         (self.held, self.count) = (0, 0);
-        (self.next <= self.stream.len()).then_some(())
+        (self.next <= self.stream.len()).then_some(length)
     }
 
     /// Takes the codes that a block brings.
@@ -273,7 +354,7 @@ impl<'s> Bits<'s> {
         // The symbol itself is wanted here; it has no more bits of its own than its code has.
         let code = Code::new(&lengths, |_, length| Step {
             bits: length,
-            then: Then::Next,
+            ..Step::default()
         })?;
         let mut symbols = Vec::with_capacity(LENGTH_ORDER.len());
         for length in 1..=LONGEST_CODE {
@@ -316,7 +397,12 @@ impl<'s> Bits<'s> {
     }
 
     /// Takes everything to the end of a block.
-    fn skip_codes(&mut self, literals: &Code, distances: &Code) -> Option<()> {
+    fn skip_codes<const MEASURED: bool>(
+        &mut self,
+        literals: &Code,
+        distances: &Code,
+        seen: &mut Seen,
+    ) -> Option<()> {
         let mut quick = [Step::default(); 2 << QUICK];
         let (first, second) = quick.split_at_mut(1 << QUICK);
         first.copy_from_slice(&literals.together());
@@ -324,22 +410,41 @@ impl<'s> Bits<'s> {
         // Whether a literal or a distance comes is not to be foreseen, so that it decides which half
         // of the table is looked into next and not where the program goes on.
         let mut half = 0;
+        let mut now = *seen;
         loop {
             self.fill();
             // What is held is enough for two, of which one is a distance.
             for _ in 0..2 {
-                let seen = self.held as usize & ((1 << QUICK) - 1);
-                let mut step = *quick.get(half | seen)?;
+                let bits = self.held as usize & ((1 << QUICK) - 1);
+                let mut step = *quick.get(half | bits)?;
                 if step.bits == 0 {
                     let code = if half == 0 { literals } else { distances };
                     step = code.find(self.held)?;
                 }
+                if MEASURED {
+                    now.step(step, self.held, half != 0);
+                }
                 self.drop(usize::from(step.bits))?;
                 if step.then == Then::End {
+                    *seen = now;
                     return Some(());
                 }
                 half = usize::from(step.then == Then::Distance) << QUICK;
             }
         }
+    }
+}
+
+impl Seen {
+    /// Looks at a step, without a jump that is not to be foreseen; its code is in the lowest of the
+    /// bits that are `held`.
+    #[inline]
+    fn step(&mut self, step: Step, held: u64, is_distance: bool) {
+        let extra = held >> step.code & ((1 << (step.bits - step.code)) - 1);
+        let value = u64::from(step.first) + extra;
+        let from = self.start.saturating_sub(value);
+        self.reaches = self.reaches.min(if is_distance { from } else { u64::MAX });
+        self.start = self.at + u64::from(step.literals);
+        self.at = self.start + if is_distance { 0 } else { value };
     }
 }
