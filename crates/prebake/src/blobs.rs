@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,7 +10,7 @@ use prebake_apk::digest::Sha256;
 use prebake_apk::gzip;
 use prebake_apk::package::Package;
 use prebake_fetch::Blob;
-use prebake_image::Sources;
+use prebake_image::{Compressed, MAX_COMPRESSED, Sources};
 use prebake_rootfs::SourceId;
 
 use crate::contents::{Contents, MAX_HELD, Room};
@@ -25,6 +25,8 @@ pub(crate) struct Blobs {
     /// What of them is in memory.
     contents: BTreeMap<SourceId, Contents>,
     room: Arc<Room>,
+    /// The file that was wanted in memory last.
+    file: Option<(SourceId, Arc<Vec<u8>>)>,
     reporter: Arc<dyn Reporter>,
     /// How many of the files' bytes were read for the image that is being written.
     read: Arc<AtomicU64>,
@@ -43,6 +45,7 @@ impl Blobs {
             files: Vec::new(),
             contents: BTreeMap::new(),
             room: Arc::new(Room::new(MAX_HELD)),
+            file: None,
             reporter,
             read: Arc::default(),
         }
@@ -69,7 +72,15 @@ impl Blobs {
 
     /// Begins another image.
     pub(crate) fn rewind(&mut self) {
+        self.file = None;
         self.read.store(0, Ordering::Relaxed);
+    }
+
+    fn blob(&self, source: SourceId) -> io::Result<&Blob> {
+        let blob = self.files.iter().find(|(id, _)| *id == source);
+        let (_, blob) =
+            blob.ok_or_else(|| io::Error::other("the tree names a source that is none"))?;
+        Ok(blob)
     }
 }
 
@@ -81,10 +92,17 @@ impl Sources for Blobs {
     /// Opens a file anew, and hashes it anew before a byte of it is given out: the cache may have
     /// changed since it was merged.
     fn open(&mut self, source: SourceId) -> io::Result<Box<dyn Read>> {
-        let blob = self.files.iter().find(|(id, _)| *id == source);
-        let blob = blob.ok_or_else(|| io::Error::other("the tree names a source that is none"))?;
+        let file: Box<dyn Read> = match &self.file {
+            Some((held, file)) if *held == source => {
+                Box::new(Cursor::new(Shared(Arc::clone(file))))
+            }
+            _ => {
+                let blob = self.blob(source)?;
+                Box::new(blob.open_verified().map_err(io::Error::other)?)
+            }
+        };
         let file = Counted {
-            file: blob.1.open_verified().map_err(io::Error::other)?,
+            file,
             reporter: Arc::clone(&self.reporter),
             read: Arc::clone(&self.read),
             total: self.files.iter().map(|(_, blob)| blob.size()).sum(),
@@ -95,6 +113,34 @@ impl Sources for Blobs {
         }
         let package = Package::open(reader).map_err(io::Error::other)?;
         Ok(Box::new(package.into_data_archive()))
+    }
+
+    /// Reads a file into memory, where it is hashed.
+    fn compressed(&mut self, source: SourceId) -> io::Result<Option<Compressed>> {
+        let blob = self.blob(source)?;
+        if blob.size() > MAX_COMPRESSED {
+            return Ok(None);
+        }
+        let file = blob
+            .read_verified(MAX_COMPRESSED)
+            .map_err(io::Error::other)?;
+        let mut rest = file.as_slice();
+        if source != SourceId::BASE {
+            Package::open(&mut rest).map_err(io::Error::other)?;
+        }
+        let start = file.len() - rest.len();
+        let file = Arc::new(file);
+        self.file = Some((source, Arc::clone(&file)));
+        Ok(Some(Compressed { file, start }))
+    }
+}
+
+/// A file in memory.
+struct Shared(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
     }
 }
 
