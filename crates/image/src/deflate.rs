@@ -48,9 +48,8 @@ struct Graft<'o> {
 pub(crate) struct Deflater {
     compressor: Compressor,
     decompressor: Decompressor,
-    /// What a piece is deflated into, and what a run is inflated into.
-    deflated: Vec<u8>,
-    inflated: Vec<u8>,
+    /// What a piece is deflated into, and then what the run is inflated into.
+    buffer: Vec<u8>,
 }
 
 impl Deflater {
@@ -58,8 +57,7 @@ impl Deflater {
         Self {
             compressor,
             decompressor: Decompressor::new(),
-            deflated: Vec::new(),
-            inflated: Vec::new(),
+            buffer: Vec::new(),
         }
     }
 
@@ -69,8 +67,8 @@ impl Deflater {
     pub(crate) fn deflate(&mut self, run: &[u8], origins: &[Origin]) -> Option<Vec<u8>> {
         let grafts: Vec<_> = origins.iter().flat_map(grafts).collect();
         if !grafts.is_empty()
-            && let Some(stream) = self.join(run, &grafts)
-            && self.is(&stream, run)
+            && let Some(mut stream) = self.join(run, &grafts)
+            && self.is(&mut stream, run)
         {
             return Some(stream);
         }
@@ -101,11 +99,11 @@ impl Deflater {
     /// Adds a piece of a run, deflated.
     fn piece(&mut self, piece: &[u8], joined: &mut Joined) -> Option<()> {
         let bound = self.compressor.deflate_compress_bound(piece.len());
-        if self.deflated.len() < bound {
-            self.deflated.resize(bound, 0);
+        if self.buffer.len() < bound {
+            self.buffer.resize(bound, 0);
         }
-        let length = self.compressor.deflate_compress(piece, &mut self.deflated);
-        let stream = self.deflated.get(..length.ok()?)?;
+        let length = self.compressor.deflate_compress(piece, &mut self.buffer);
+        let stream = self.buffer.get(..length.ok()?)?;
         let blocks::Walked { last, end } = blocks::walk(stream)?;
         // It may have stored blocks, which begin at a byte as they did there.
         if !joined.is_whole() {
@@ -115,14 +113,16 @@ impl Deflater {
     }
 
     /// Says whether a stream without an end inflates to `run`.
-    fn is(&mut self, stream: &[u8], run: &[u8]) -> bool {
-        if self.inflated.len() < run.len() {
-            self.inflated.resize(run.len(), 0);
+    fn is(&mut self, stream: &mut Vec<u8>, run: &[u8]) -> bool {
+        if self.buffer.len() < run.len() {
+            self.buffer.resize(run.len(), 0);
         }
-        let whole = [stream, &END].concat();
-        let inflated = self.inflated.get_mut(..run.len()).unwrap_or_default();
-        let length = self.decompressor.deflate_decompress(&whole, inflated);
-        length == Ok(run.len()) && inflated == run
+        let inflated = self.buffer.get_mut(..run.len()).unwrap_or_default();
+        let length = stream.len();
+        stream.extend_from_slice(&END);
+        let inflates = self.decompressor.deflate_decompress(stream, inflated);
+        stream.truncate(length);
+        inflates == Ok(run.len()) && inflated == run
     }
 }
 
@@ -238,8 +238,8 @@ mod tests {
                 let grafts: Vec<_> = origins.iter().flat_map(grafts).collect();
                 assert!(!grafts.is_empty());
                 let mut deflater = deflater(5);
-                let stream = deflater.join(&run, &grafts).unwrap();
-                assert!(deflater.is(&stream, &run));
+                let mut stream = deflater.join(&run, &grafts).unwrap();
+                assert!(deflater.is(&mut stream, &run));
                 assert!(back(&[&stream[..], &END].concat()) == run);
                 assert_eq!(deflater.deflate(&run, &origins).unwrap(), stream);
                 let mut piece = vec![0; 600];

@@ -264,7 +264,7 @@ fn other_levels_take_nothing() {
 
 /// Contents of some sorts: nothing, a little, words, what does not compress, zeros.
 fn content() -> impl Strategy<Value = Vec<u8>> {
-    let length = prop_oneof![1 => 0_usize..2000, 4 => 30_000_usize..600_000];
+    let length = prop_oneof![1 => 0_usize..2000, 4 => 30_000_usize..300_000];
     (any::<u64>(), 0..4_u8, length).prop_map(|(seed, sort, length)| match sort {
         0 => vec![seed as u8; length],
         1 => {
@@ -289,7 +289,7 @@ fn archive() -> impl Strategy<Value = (Gzip, Vec<Vec<u8>>)> {
 proptest! {
     #![proptest_config(ProptestConfig {
         failure_persistence: None,
-        cases: 12,
+        cases: 8,
         ..ProptestConfig::default()
     })]
 

@@ -4,6 +4,7 @@
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use prebake_apk::digest::{Sha1, Sha256};
 use prebake_apk::entry::EntryKind;
@@ -11,7 +12,7 @@ use prebake_apk::package::Package;
 use prebake_apk::{gzip, tar};
 use prebake_image::archive::write;
 use prebake_image::encoding::{Encoding, Format, Level};
-use prebake_image::{Sources, tar as tar_image};
+use prebake_image::{Compressed, Sources, tar as tar_image};
 use prebake_rootfs::merge::Merge;
 use prebake_rootfs::tree::{Content, FileContent, SourceId, Tree};
 use prebake_testkit::shared::real_mirror;
@@ -26,6 +27,18 @@ impl Sources for Files {
     fn open(&mut self, source: SourceId) -> io::Result<Box<dyn Read>> {
         self.opened.push(source);
         Ok(archive(&self.paths[source.0 as usize]))
+    }
+
+    fn compressed(&mut self, source: SourceId) -> io::Result<Option<Compressed>> {
+        let path = &self.paths[source.0 as usize];
+        let file = fs_err::read(path)?;
+        let mut rest = file.as_slice();
+        if path.extension().unwrap() == "apk" {
+            Package::open(&mut rest).unwrap();
+        }
+        let start = file.len() - rest.len();
+        let file = Arc::new(file);
+        Ok(Some(Compressed { file, start }))
     }
 }
 
