@@ -9,7 +9,7 @@ use crate::mutation::{Chance, Mutation, bytes, lines, structures};
 use crate::table::{BASE, DATA, INDEX, TOOL, Table};
 
 /// Returns the files below a folder of the cache.
-fn files(table: &Table, folder: &str) -> Vec<PathBuf> {
+pub(crate) fn files(table: &Table, folder: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![table.path("cache/v1").join(folder)];
     while let Some(folder) = folders.pop() {
