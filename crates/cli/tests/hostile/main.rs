@@ -16,4 +16,5 @@ mod larder;
 mod memory;
 mod outputs;
 mod packages;
+mod printed;
 mod twins;
