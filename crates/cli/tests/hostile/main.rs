@@ -7,6 +7,7 @@
     reason = "the helpers of a test fail as a test does"
 )]
 
+mod audited;
 mod bases;
 mod bounds;
 #[path = "../kitchen/mod.rs"]
