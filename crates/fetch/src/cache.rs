@@ -140,10 +140,13 @@ impl Cache {
 
     pub(crate) fn find(&self, sha256: &Sha256) -> Result<Found, CacheError> {
         let path = self.blob_path(sha256);
-        match Blob::check(path, sha256) {
+        match Blob::check(path.clone(), sha256) {
             Ok(blob) => Ok(Found::Good(blob)),
             Err(CacheError::Damaged { .. }) => Ok(Found::Damaged),
             Err(CacheError::Missing { .. }) => Ok(Found::Missing),
+            Err(_) if fs_err::metadata(&path).is_ok_and(|found| !found.is_file()) => {
+                Ok(Found::Damaged)
+            }
             Err(error) => Err(error),
         }
     }
@@ -245,4 +248,16 @@ fn names(folder: &Path) -> Vec<String> {
         .flatten()
         .filter_map(|entry| entry.file_name().into_string().ok())
         .collect()
+}
+
+/// Opens a file of the cache to read it. Who can write to the cache can put a pipe or a device there,
+/// which could block for ever, or never end.
+fn open_regular(path: &Path) -> io::Result<fs_err::File> {
+    if fs_err::metadata(path)?.is_file() {
+        return fs_err::File::open(path);
+    }
+    Err(io::Error::other(format!(
+        "`{}` is not a regular file",
+        path.display()
+    )))
 }

@@ -8,10 +8,9 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use fs_err::File;
 use prebake_apk::digest::Sha256;
 
-use super::{Cache, CacheError, names};
+use super::{Cache, CacheError, names, open_regular};
 
 /// The folder of the layout that they are in.
 const FOLDER: &str = "kept";
@@ -24,7 +23,7 @@ impl Cache {
     /// `limit` bytes. It may be damaged, or be anything: the caller checks it.
     pub fn kept(&self, name: &str, limit: u64) -> Option<Vec<u8>> {
         let path = self.kept_path(name);
-        let file = File::open(&path).ok()?;
+        let file = open_regular(&path).ok()?;
         let found = file.metadata().ok()?;
         let size = found.len();
         if size > limit {

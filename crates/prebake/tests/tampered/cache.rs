@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use prebake_apk::digest::Sha256;
 use prebake_testkit::http::Fault;
 
 use crate::least;
@@ -111,4 +112,41 @@ fn what_is_remembered_of_a_url() {
     fs_err::remove_file(table.path("prebake.lock")).ok();
     table.assert_good(false);
     table.finish(test, least::URLS);
+}
+
+/// Who can write to the cache can put a pipe there, which nobody ever writes to.
+#[test]
+#[cfg(unix)]
+fn a_pipe_in_the_cache_is_no_file() {
+    let chance = Chance::new("a_pipe_in_the_cache_is_no_file");
+    let mut table = Table::new(&chance);
+    table.seal = Some("seal");
+    table.forget(false);
+    table.assert_good(false);
+    for folder in ["sha256", "url", "derived", "kept"] {
+        for file in files(&table, folder) {
+            for (locked, alone) in [(true, false), (false, false), (true, true)] {
+                if alone {
+                    // Without what is kept, the inputs are read.
+                    drop(fs_err::remove_dir_all(table.path("cache/v1/kept")));
+                    fs_err::create_dir_all(file.parent().unwrap()).unwrap();
+                }
+                if !locked {
+                    fs_err::remove_file(table.path("prebake.lock")).unwrap();
+                }
+                drop(fs_err::remove_file(&file));
+                let made = std::process::Command::new("mkfifo").arg(&file).status();
+                assert!(made.unwrap().success());
+                table.assert_good(locked);
+            }
+        }
+    }
+    // Nor is one that lies where a lock is held.
+    let lock = Sha256::of(&table.file(TOOL)).to_string();
+    table.forget(false);
+    fs_err::create_dir_all(table.path("cache/v1/lock")).unwrap();
+    let path = table.path("cache/v1/lock").join(lock);
+    let made = std::process::Command::new("mkfifo").arg(path).status();
+    assert!(made.unwrap().success());
+    table.assert_good(true);
 }
