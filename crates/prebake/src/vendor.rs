@@ -214,6 +214,13 @@ fn other_locks(recipe: &Recipe, folder: &Folder<'_>, strict: bool) -> Result<Oth
         let Some(name) = name.filter(|_| host.exists()) else {
             continue;
         };
+        // A link could lead to any file of this host, and what is wrong in a lock is shown.
+        if let Err(error) = folder.refuse_links(path) {
+            if strict {
+                return Err(error.into());
+            }
+            continue;
+        }
         let read = host_file::read_text(&host, MAX_LOCK_BYTES);
         let read = read.map_err(|source| Error::ReadFile {
             what: "the lock of another recipe",
