@@ -21,6 +21,8 @@ pub mod edit;
 mod error;
 mod fields;
 mod finished;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod graph;
 mod host_file;
 pub mod inspect;
