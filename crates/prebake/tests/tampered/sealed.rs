@@ -326,3 +326,22 @@ fn a_stamp_vouches_for_no_other_output() {
     let again = seal(&table.path(MINE), &name, &own[..own.len() - SEAL]);
     assert!(own == again);
 }
+
+#[test]
+fn what_is_kept_makes_room() {
+    let chance = Chance::new("what_is_kept_makes_room");
+    let table = sealed(&chance);
+    let all = kept(&table);
+    // Somebody's file as large as all that may be, which takes no room, and is older than the rest.
+    let path = place(&table, "somebody's");
+    fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+    let file = fs_err::File::create(&path).unwrap();
+    file.set_len(2 << 30).unwrap();
+    let long_ago = std::time::SystemTime::UNIX_EPOCH;
+    file.file().set_modified(long_ago).unwrap();
+    drop(file);
+    restore(&all, &[Kind::Assembly]);
+    table.assert_good(true);
+    assert!(!path.exists(), "it is too much");
+    assert_eq!(now(&all), all.len());
+}
