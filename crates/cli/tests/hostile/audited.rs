@@ -37,7 +37,10 @@ fn what_hides_from_an_audit_is_found() {
         .member(Member::directory("etc/runlevels/default"))
         .member(Member::directory("etc/runlevels/default-not"))
         .member(Member::symlink("etc/runlevels/default-not/other", "/x"))
-        .member(Member::symlink("etc/runlevels/default/sshd", "/etc/passwd"));
+        .member(Member::symlink("etc/runlevels/default/sshd", "/etc/passwd"))
+        .member(Member::directory(b"etc/runlevels/\xe9"))
+        .member(Member::symlink(b"etc/runlevels/\xe9/third", "/x"))
+        .member(Member::file("lib/apk/db/evil", "x"));
     let kitchen = Kitchen::new("");
     kitchen.write("odd.tar.gz", gzip(&base.build_tar()));
     let output = kitchen.run(&["audit", "odd.tar.gz", "--json"]);
@@ -56,9 +59,16 @@ fn what_hides_from_an_audit_is_found() {
     let services = found(&audit, "services");
     assert_eq!(
         named(services.clone()),
-        ["default-not/other", "default/sshd"]
+        ["default-not/other", "default/sshd", "\u{fffd}/third"]
     );
-    let (_, sshd) = services.last().unwrap();
+    let unowned = named(found(&audit, "unowned"));
+    assert!(
+        unowned.contains(&"/lib/apk/db/evil".to_owned()),
+        "{unowned:?}"
+    );
+    assert!(!unowned.contains(&"/lib/apk/db/installed".to_owned()));
+    let mut sshd = services.iter();
+    let (_, sshd) = sshd.find(|(name, _)| name == "default/sshd").unwrap();
     for line in [
         "PermitRootLogin \"yes\"",
         "PermitEmptyPasswords YES",

@@ -113,8 +113,12 @@ impl<'t> Guest<'t> {
 
     /// Returns what is in a folder, by the name that the folder was asked by, sorted.
     pub(super) fn list(&self, folder: &str) -> Vec<GuestPath> {
-        let asked = guest_path(folder);
-        let Ok(real) = self.tree.resolve(&asked) else {
+        self.list_at(&guest_path(folder))
+    }
+
+    /// As [`Guest::list`], of a folder by a name that need not be a text.
+    pub(super) fn list_at(&self, asked: &GuestPath) -> Vec<GuestPath> {
+        let Ok(real) = self.tree.resolve(asked) else {
             return Vec::new();
         };
         // What is below it follows it, with no more between than names that begin as it does: a

@@ -42,8 +42,7 @@ fn name(path: &GuestPath) -> String {
 
 fn runlevels(guest: &Guest<'_>, findings: &mut Vec<Finding>) {
     for level in guest.list("etc/runlevels") {
-        let folder = String::from_utf8_lossy(level.as_bytes()).into_owned();
-        for path in guest.list(&folder) {
+        for path in guest.list_at(&level) {
             let service = name(&path);
             let stacked = guest
                 .tree
