@@ -44,7 +44,7 @@ pub fn plain(text: &str, most: usize) -> String {
 
 /// Says whether a terminal obeys a character: the controls of ASCII and of Latin 1, and Unicode's
 /// marks and overrides of direction.
-pub(crate) fn steers(char: char) -> bool {
+pub fn steers(char: char) -> bool {
     let turns = matches!(char, '\u{200e}' | '\u{200f}' | '\u{061c}'
         | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     char.is_control() || turns

@@ -6,6 +6,7 @@ use std::io::IsTerminal as _;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
 use prebake::document::{DocumentError, Problem};
+use prebake_apk::shown;
 
 use crate::failure::Failure;
 use crate::output;
@@ -19,7 +20,7 @@ struct Drawn<'a> {
 
 impl fmt::Display for Drawn<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.problem.message)
+        f.write_str(&output::plain(&self.problem.message))
     }
 }
 
@@ -39,7 +40,7 @@ impl Diagnostic for Drawn<'_> {
         self.problem
             .hint
             .as_ref()
-            .map(|hint| Box::new(hint) as Box<dyn fmt::Display>)
+            .map(|hint| Box::new(output::plain(hint)) as Box<dyn fmt::Display>)
     }
 }
 
@@ -49,7 +50,7 @@ pub(crate) fn print(error: &Failure) {
         output::complain(&draw(document));
         return;
     }
-    output::complain(&text(error));
+    output::complain(&output::plain(&text(error)));
 }
 
 /// Returns `error` in plain lines: the failure, its causes, and hints.
@@ -80,6 +81,22 @@ pub(crate) fn text(error: &Failure) -> String {
     out
 }
 
+/// Returns a document's text as it can be drawn: what would steer a terminal is replaced by as many
+/// bytes, so that places in it stay what they are.
+fn harmless(text: &str) -> String {
+    let harmless = |char: char| match char {
+        '\n' | '\t' => char,
+        '\r' => ' ',
+        _ if !shown::steers(char) => char,
+        _ => match char.len_utf8() {
+            1 => '?',
+            2 => '¿',
+            _ => char::REPLACEMENT_CHARACTER,
+        },
+    };
+    text.chars().map(harmless).collect()
+}
+
 fn draw(document: &DocumentError) -> String {
     let styled = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let theme = if styled {
@@ -90,10 +107,23 @@ fn draw(document: &DocumentError) -> String {
     let handler = GraphicalReportHandler::new_themed(theme).with_width(100);
     let mut out = String::new();
     for problem in &document.problems {
-        let name = document.path.display().to_string();
-        let source = NamedSource::new(name, document.text.clone());
+        let name = shown::plain(&document.path.display().to_string(), usize::MAX);
+        let source = NamedSource::new(name, harmless(&document.text));
         // Writing to a `String` cannot fail.
         let _ = handler.render_report(&mut out, &Drawn { problem, source });
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_drawn_steers_nothing_and_stays_in_its_place() {
+        let text = "a = \u{1b}[2J\u{7f}\n\tb = \u{9b}\u{202e}ü\r\n";
+        let drawn = harmless(text);
+        assert_eq!(drawn, "a = ?[2J?\n\tb = ¿\u{fffd}ü \n");
+        assert_eq!(drawn.len(), text.len());
+    }
 }

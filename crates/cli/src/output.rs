@@ -1,10 +1,15 @@
 //! Results on standard output, and what people are told beside them.
+//!
+//! Names, versions and descriptions come from mirrors and from whoever wrote the recipe. Nothing that
+//! is printed here steers a terminal, whatever it quotes.
 
+use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use prebake::Error;
+use prebake_apk::shown;
 use serde_json::{Value, json};
 
 use crate::diagnostic;
@@ -15,16 +20,42 @@ static FAILED: Mutex<Option<io::Error>> = Mutex::new(None);
 
 /// Prints `value` as the command's result.
 pub(crate) fn json(value: &Value) {
-    text(&format!("{value:#}\n"));
+    print(&format!("{}\n", escaped(&format!("{value:#}"))));
 }
 
-/// Prints a line of the command's result.
+/// Prints a line of the command's result; one it stays, whatever it quotes.
 pub(crate) fn line(text: &str) {
-    self::text(&format!("{text}\n"));
+    print(&format!("{}\n", shown::plain(text, usize::MAX)));
 }
 
 /// Prints lines of the command's result.
 pub(crate) fn text(text: &str) {
+    print(&plain(text));
+}
+
+/// Returns lines with what would steer a terminal made visible.
+pub(crate) fn plain(text: &str) -> String {
+    let lines = text.split('\n');
+    let lines: Vec<_> = lines.map(|line| shown::plain(line, usize::MAX)).collect();
+    lines.join("\n")
+}
+
+/// Returns JSON that says the same, with what would steer a terminal in JSON's own escapes: its
+/// writers leave all but ASCII's controls as they are.
+fn escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for char in json.chars() {
+        if char != '\n' && shown::steers(char) {
+            // Writing to a `String` cannot fail. All of these have four digits.
+            let _ = write!(out, "\\u{:04x}", u32::from(char));
+        } else {
+            out.push(char);
+        }
+    }
+    out
+}
+
+fn print(text: &str) {
     let mut failed = FAILED.lock().unwrap_or_else(PoisonError::into_inner);
     if failed.is_none() {
         *failed = io::stdout().lock().write_all(text.as_bytes()).err();
@@ -47,10 +78,10 @@ pub(crate) fn take_failure() -> Option<Error> {
 
 /// Tells people something that is no data.
 pub(crate) fn notice(text: &str) {
-    complain(&format!("{text}\n"));
+    complain(&format!("{}\n", plain(text)));
 }
 
-/// Writes to standard error. Where nobody listens any more there is nobody to tell that either.
+/// Writes to standard error what is harmless already. Where nobody listens any more there is nobody to tell that either.
 pub(crate) fn complain(text: &str) {
     drop(io::stderr().lock().write_all(text.as_bytes()));
 }
@@ -103,4 +134,26 @@ pub(crate) fn size(bytes: u64) -> String {
         unit = next;
     }
     format!("{value:.1} {unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_says_the_same_in_its_own_escapes() {
+        let value = json!({ "a": "\u{1b}[2J \u{9b}2J \u{7f} \u{202e} \u{85} größe 大 \\u009b\n" });
+        let text = escaped(&format!("{value:#}"));
+        assert!(
+            !text.chars().any(|char| char != '\n' && shown::steers(char)),
+            "{text:?}"
+        );
+        assert!(text.contains("größe 大"));
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+    }
+
+    #[test]
+    fn lines_stay_lines() {
+        assert_eq!(plain("one\n\ttwo\u{9b}\n"), "one\n\\ttwo\\u{9b}\n");
+    }
 }

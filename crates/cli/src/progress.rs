@@ -9,6 +9,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use prebake::arch::Arch;
 use prebake::{Origin, Progress, Reporter, Stage};
+use prebake_apk::shown;
 
 use crate::arguments::Global;
 use crate::output;
@@ -161,7 +162,7 @@ impl Reporter for Bars {
         self.bar.reset();
         self.bar.unset_length();
         self.style(NO_BYTES);
-        self.bar.set_message(stage.to_string());
+        self.bar.set_message(shown::shown(stage.to_string()));
         self.bar.enable_steady_tick(Duration::from_millis(100));
     }
 

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use prebake::lock::Lock;
 use prebake::recipe::Recipe;
 use prebake::{Cancel, Context, Error, HostOptions, NETWORK_TIMEOUT};
 use prebake_launch::Killer;
@@ -65,6 +66,15 @@ pub(crate) fn recipe(path: &Path, arguments: &HostArguments) -> Result<Recipe, E
         Recipe::read_untrusted(path)
     } else {
         Recipe::read(path)
+    }
+}
+
+/// Reads a lock that is not beside a recipe: one that nobody looked at only if it stays in its folder.
+pub(crate) fn lock(path: &Path, untrusted: bool) -> Result<Lock, Error> {
+    if untrusted || environment::is_on(environment::UNTRUSTED) {
+        prebake::read_lock_file_untrusted(path)
+    } else {
+        prebake::read_lock_file(path)
     }
 }
 

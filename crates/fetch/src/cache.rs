@@ -23,7 +23,7 @@ mod part;
 mod record;
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy as _;
@@ -80,6 +80,18 @@ impl Key {
     fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Says whether a name could be that of a key.
+    fn is_one(name: &str) -> bool {
+        let hash = name.strip_prefix("url-");
+        let hash = hash.or_else(|| name.strip_prefix("derived-"));
+        is_hash(hash.unwrap_or(name))
+    }
+}
+
+/// Says whether a name is a SHA-256.
+fn is_hash(name: &str) -> bool {
+    name.len() == 64 && name.parse::<Sha256>().is_ok()
 }
 
 impl Cache {
@@ -140,10 +152,13 @@ impl Cache {
 
     pub(crate) fn find(&self, sha256: &Sha256) -> Result<Found, CacheError> {
         let path = self.blob_path(sha256);
-        match Blob::check(path, sha256) {
+        match Blob::check(path.clone(), sha256) {
             Ok(blob) => Ok(Found::Good(blob)),
             Err(CacheError::Damaged { .. }) => Ok(Found::Damaged),
             Err(CacheError::Missing { .. }) => Ok(Found::Missing),
+            Err(_) if fs_err::metadata(&path).is_ok_and(|found| !found.is_file()) => {
+                Ok(Found::Damaged)
+            }
             Err(error) => Err(error),
         }
     }
@@ -206,9 +221,9 @@ impl Cache {
         if !folder.is_dir() {
             fs_err::create_dir_all(&folder).map_err(|error| CacheError::write(&folder, error))?;
             let tag = self.root.join("CACHEDIR.TAG");
-            if !tag.exists() {
-                // A cache without the tag works as well.
-                drop(fs_err::write(tag, CACHEDIR_TAG));
+            // Not through a link. A cache without the tag works as well.
+            if let Ok(mut tag) = fs_err::File::create_new(tag) {
+                drop(tag.write_all(CACHEDIR_TAG));
             }
         }
         Ok(folder)
@@ -224,20 +239,29 @@ impl Cache {
             drop(self.folder("lock"));
         }
         for name in left {
-            let key = name.split('.').next().unwrap_or(&name);
+            let Some((key, _)) = name.split_once('.').filter(|(key, rest)| {
+                (*key == kept::KEY || Key::is_one(key)) && rest.strip_suffix(".part").is_some()
+            }) else {
+                continue;
+            };
             if let Some(_lock) = Lock::try_take(locks.join(key)) {
                 drop(fs_err::remove_file(self.layout.join("tmp").join(&name)));
             }
         }
-        for name in names(&locks) {
+        let own = |name: &String| *name == kept::KEY || Key::is_one(name);
+        for name in names(&locks).into_iter().filter(own) {
             // Letting go of a lock removes its file.
             drop(Lock::try_take(locks.join(name)));
         }
     }
 }
 
-/// Returns the names of the files in `folder`; none if it cannot be read.
+/// Returns the names of the files in `folder`; none if it cannot be read, or is a link: who can write
+/// to the cache could have it lead anywhere, and what is listed here is removed.
 fn names(folder: &Path) -> Vec<String> {
+    if !fs_err::symlink_metadata(folder).is_ok_and(|found| found.is_dir()) {
+        return Vec::new();
+    }
     let Ok(entries) = fs_err::read_dir(folder) else {
         return Vec::new();
     };
@@ -245,4 +269,16 @@ fn names(folder: &Path) -> Vec<String> {
         .flatten()
         .filter_map(|entry| entry.file_name().into_string().ok())
         .collect()
+}
+
+/// Opens a file of the cache to read it. Who can write to the cache can put a pipe or a device there,
+/// which could block for ever, or never end.
+fn open_regular(path: &Path) -> io::Result<fs_err::File> {
+    if fs_err::metadata(path)?.is_file() {
+        return fs_err::File::open(path);
+    }
+    Err(io::Error::other(format!(
+        "`{}` is not a regular file",
+        path.display()
+    )))
 }

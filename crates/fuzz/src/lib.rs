@@ -6,6 +6,8 @@
 //! stays so. `fuzz/` hands the targets to `cargo fuzz`; `tests/corpus.rs` gives them the corpora,
 //! the seeds and some thousand mutations in every run of the tests.
 
+mod audit;
+mod capabilities;
 mod database;
 mod dependency;
 mod feed;
@@ -13,8 +15,10 @@ mod gzip;
 mod index;
 mod index_file;
 mod installed;
+mod kept;
 mod key;
 mod lock;
+mod manifest;
 mod odd;
 mod package;
 mod parsed_index;
@@ -25,6 +29,7 @@ mod record;
 pub mod seeds;
 mod tame;
 mod tar;
+mod timestamp;
 mod url;
 mod version;
 mod wsl;
@@ -39,7 +44,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 23] = [
     target("gzip", gzip::gzip),
     target("tar", tar::tar),
     target("pkginfo", pkginfo::pkginfo),
@@ -58,6 +63,11 @@ pub const TARGETS: [Target; 18] = [
     target("range", range::range),
     target("url", url::url),
     target("wsl", wsl::wsl),
+    target("manifest", manifest::manifest),
+    target("kept", kept::kept),
+    target("timestamp", timestamp::timestamp),
+    target("capabilities", capabilities::capabilities),
+    target("audit", audit::audit),
 ];
 
 const fn target(name: &'static str, run: fn(&[u8])) -> Target {

@@ -138,6 +138,11 @@ held!(
     range,
     url,
     wsl,
+    manifest,
+    kept,
+    timestamp,
+    capabilities,
+    audit,
 );
 
 #[test]
@@ -151,6 +156,13 @@ fn seeds_reach_what_they_are_for() {
     Lock::parse(path, &text("lock")).unwrap();
     Record::parse(path, &text("record")).unwrap();
     prebake_apk::pkginfo::PkgInfo::parse(&seeds::seeds("pkginfo")[0]).unwrap();
+    assert!(prebake::fuzzing::manifest(&text("manifest")).is_ok());
+    let kept = seeds::seeds("kept");
+    assert!(prebake::fuzzing::listing(&kept[0][1..]).is_some());
+    assert!(prebake::fuzzing::assembly(&kept[1][1..]).is_some());
+    for bytes in seeds::seeds("capabilities") {
+        assert!(prebake::fuzzing::capabilities(&bytes).is_some());
+    }
     for database in seeds::seeds("installed") {
         prebake_apk::installed::Installed::parse(&database).unwrap();
     }

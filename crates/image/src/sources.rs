@@ -79,7 +79,8 @@ impl<'a> Forward<'a> {
             _ => {
                 let compressed = self.sources.compressed(source)?;
                 compressed
-                    .map(|compressed| Arc::new(Members::new(compressed.file, compressed.start)))
+                    .filter(|compressed| compressed.file.len() as u64 <= MAX_COMPRESSED)
+                    .map(|Compressed { file, start }| Arc::new(Members::new(file, start)))
             }
         };
         self.members = Some((source, members.clone()));

@@ -14,7 +14,7 @@ use prebake_apk::path::GuestPath;
 use prebake_image::archive::{Options, write_plan};
 use prebake_image::encoding::{Encoding, Format, Level};
 use prebake_image::plan::Plan;
-use prebake_image::{Compressed, NoStore, Sources, Store, tar};
+use prebake_image::{Compressed, MAX_COMPRESSED, NoStore, Sources, Store, tar};
 use prebake_rootfs::Merge;
 use prebake_rootfs::tree::{Content, FileContent, SourceId, Tree};
 use prebake_testkit::judge;
@@ -259,6 +259,39 @@ fn other_levels_take_nothing() {
             let differs = write(Given::Files) != write(Given::Archives);
             assert_eq!(differs, is_taken, "{encoding:?}");
         }
+    }
+}
+
+/// Blocks are taken of files up to the bound, and of none beyond it.
+#[test]
+fn a_file_is_so_large_that_blocks_are_taken_of() {
+    let gzip = Gzip {
+        level: 9,
+        member: usize::MAX,
+        flush: usize::MAX,
+    };
+    let stored = Gzip {
+        level: 0,
+        ..gzip.clone()
+    };
+    let inputs = |length: usize| {
+        let mut inputs = Inputs::new(&[(gzip.clone(), vec![words(1, 300_000)])]);
+        let more = stored.file(&vec![0; length]);
+        let file = [&inputs.files[0][..], &more].concat();
+        inputs.files = vec![Arc::new(file)];
+        inputs
+    };
+    let overhead = inputs(15 << 20).files[0].len() - (15 << 20);
+    for (length, is_taken) in [
+        (15 << 20, true),
+        ((16 << 20) - 1000 - overhead, true),
+        (16 << 20, false),
+    ] {
+        let inputs = inputs(length);
+        let length = inputs.files[0].len() as u64;
+        assert_eq!(length <= MAX_COMPRESSED, is_taken, "{length}");
+        let write = |given| inputs.write(given, &NoStore, &options(Level::Default, 1));
+        assert_eq!(write(Given::Files) != write(Given::Archives), is_taken);
     }
 }
 

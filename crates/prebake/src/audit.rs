@@ -41,6 +41,11 @@ pub use self::policy::{Allowance, AllowanceError, Policy};
 
 use self::guest::Guest;
 
+/// Returns the text of a `security.capability`.
+pub(crate) fn capabilities_for_fuzzing(bytes: &[u8]) -> Option<String> {
+    capabilities::text(bytes)
+}
+
 /// What was found in a rootfs.
 #[derive(Clone, Debug)]
 pub struct Audit {

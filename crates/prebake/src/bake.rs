@@ -237,6 +237,7 @@ impl<'c> Bake<'c> {
                 Effect::Skipped => self.merge.skip_script(),
                 Effect::Needless => self.merge.apply(&[]),
                 Effect::Changes(recorded) => {
+                    unusual::check_made(self.recipe, &call, &recorded)?;
                     let changes = scripts::changes(&recorded, tree, self.epoch);
                     self.merge.apply(&changes)
                 }

@@ -202,6 +202,7 @@ fn output_paths<'r>(
                 let message = "the path names the release, which is not known".to_owned();
                 problem(message, "add `release` to [base]")
             })?;
+            recipe.check_output(output, &path)?;
             let path = recipe.folder().join(path);
             if paths.iter().any(|(.., other)| *other == path) {
                 let message = format!("two outputs are the one file `{}`", path.display());

@@ -28,13 +28,16 @@ pub const NETWORK_TIMEOUT: &str = "PREBAKE_NETWORK_TIMEOUT";
 /// The longest such time, in seconds: who waits longer waits for nothing.
 const MAX_NETWORK_TIMEOUT: u64 = 3600;
 
+/// The most threads of each kind, however many are asked for.
+const MAX_THREADS: usize = 256;
+
 /// What a run is given of the host.
 pub struct HostOptions<'a> {
     /// The cache's folder; `None` for `$PREBAKE_CACHE`, else the platform's own.
     pub cache: Option<PathBuf>,
     /// Fetch nothing.
     pub offline: bool,
-    /// How many threads compress. It changes no output.
+    /// How many threads compress, up to 256. It changes no output.
     pub threads: NonZeroUsize,
     /// Who hears what is going on.
     pub reporter: Arc<dyn Reporter>,
@@ -105,7 +108,8 @@ impl Context {
         let fetcher = Fetcher::new(cache, Arc::new(network), fetching, cancel.clone());
         Ok(Self {
             fetcher: Arc::new(fetcher),
-            threads: options.threads,
+            threads: NonZeroUsize::new(MAX_THREADS)
+                .map_or(options.threads, |most| options.threads.min(most)),
             reporter: options.reporter,
             cancel,
             sealed,

@@ -63,8 +63,12 @@ impl Finished {
 
     /// Returns what is remembered of the output that `wish` is the digest for.
     pub(crate) fn read(sealed: &Sealed, wish: &Sha256) -> Option<Self> {
-        let bytes = sealed.get(&format!("assembly {wish}"))?;
-        let mut fields = Fields::new(&bytes);
+        Self::parse(&sealed.get(&format!("assembly {wish}"))?)
+    }
+
+    /// Reads it from its bytes.
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut fields = Fields::new(bytes);
         let finished = Self {
             sha256: fields.digest()?,
             size: fields.number()?,
@@ -84,6 +88,11 @@ impl Finished {
 
     /// Remembers it.
     pub(crate) fn write(&self, sealed: &Sealed, wish: &Sha256) {
+        sealed.put(&format!("assembly {wish}"), &self.to_bytes());
+    }
+
+    /// Returns its bytes.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
         out.extend_from_slice(self.sha256.as_bytes());
         number(&mut out, self.size);
@@ -111,7 +120,7 @@ impl Finished {
                 number(out, *length);
             });
         }
-        sealed.put(&format!("assembly {wish}"), &out);
+        out
     }
 
     /// Returns how to put the output together from what is kept.

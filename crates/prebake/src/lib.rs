@@ -22,6 +22,8 @@ pub mod edit;
 mod error;
 mod fields;
 mod finished;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod graph;
 mod host_file;
 pub mod inspect;
@@ -70,8 +72,8 @@ pub use self::repositories::MAX_INDEX_BYTES;
 pub use self::rootfs_file::RootfsFile;
 pub use self::timestamp::{NotATimestamp, Timestamp};
 pub use self::update::{
-    LockOptions, LockState, Locked, Upgrade, check_lock, read_lock, read_lock_file, update_lock,
-    update_lock_with,
+    LockOptions, LockState, Locked, Upgrade, check_lock, read_lock, read_lock_file,
+    read_lock_file_untrusted, update_lock, update_lock_with,
 };
 
 /// Writes a whole file, which appears under its name when all of it is on the disk.

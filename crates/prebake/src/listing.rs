@@ -26,20 +26,29 @@ fn name(archive: &Sha256) -> String {
 impl Listing {
     /// Returns the remembered listing of the archive in the file with that SHA-256.
     pub(crate) fn read(sealed: &Sealed, archive: &Sha256) -> Option<Self> {
-        let bytes = sealed.get(&name(archive))?;
-        let mut fields = Fields::new(&bytes);
+        Self::parse(&sealed.get(&name(archive))?)
+    }
+
+    /// Reads it from its bytes.
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut fields = Fields::new(bytes);
         let entries = fields.list(listed)?;
         fields.is_done().then_some(Self(entries))
     }
 
     /// Remembers it.
     pub(crate) fn write(&self, sealed: &Sealed, archive: &Sha256) {
+        sealed.put(&name(archive), &self.to_bytes());
+    }
+
+    /// Returns its bytes.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
         list(&mut out, &self.0, |out, (entry, content)| {
             write_entry(out, entry);
             write_content(out, content.as_ref());
         });
-        sealed.put(&name(archive), &out);
+        out
     }
 }
 

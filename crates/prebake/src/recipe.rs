@@ -28,6 +28,7 @@ use crate::document::{At, DocumentError, Problem};
 use crate::template::Template;
 
 pub use self::account::{FIRST_ORDINARY_ID, Group, HOME_MODE, PrimaryGroup, User};
+pub(crate) use self::confine::check_lock as check_untrusted_lock;
 pub use self::etc::{Etc, MAX_HOSTNAME, MAX_NAMESERVERS, Resolv};
 pub use self::local::LocalPackage;
 pub(crate) use self::local::{is_package_file, local_path};
@@ -97,6 +98,8 @@ pub struct Recipe {
     pub audit: Policy,
     /// What to write. Never empty.
     pub outputs: Vec<Output>,
+    /// The folder that nothing may lead out of, where nobody has looked at the recipe.
+    pub(crate) confined: Option<PathBuf>,
 }
 
 /// Which scripts of packages count.

@@ -53,13 +53,7 @@ impl Sealed {
 impl Store for Sealed {
     fn get(&self, name: &str) -> Option<Vec<u8>> {
         let key = self.key.as_ref()?;
-        let mut bytes = self.cache.kept(name, MAX_ENTRY)?;
-        let (content, found) = bytes.split_at_checked(bytes.len().checked_sub(SEAL)?)?;
-        if seal(key, name, content).as_ref() != found {
-            return None;
-        }
-        bytes.truncate(bytes.len() - SEAL);
-        Some(bytes)
+        opened(key, name, self.cache.kept(name, MAX_ENTRY)?)
     }
 
     fn put(&self, name: &str, bytes: &[u8]) {
@@ -69,6 +63,23 @@ impl Store for Sealed {
             drop(self.cache.keep(name, &[bytes, seal.as_ref()]));
         }
     }
+}
+
+/// Returns the content of an entry, if its seal is the key's for that name.
+fn opened(key: &hmac::Key, name: &str, mut entry: Vec<u8>) -> Option<Vec<u8>> {
+    let (content, found) = entry.split_at_checked(entry.len().checked_sub(SEAL)?)?;
+    if seal(key, name, content).as_ref() != found {
+        return None;
+    }
+    entry.truncate(entry.len() - SEAL);
+    Some(entry)
+}
+
+/// What a key of this text makes of an entry, and of content that it seals; for a fuzzer.
+pub(crate) fn for_fuzzing(key: &[u8], name: &str, bytes: &[u8]) -> (Option<Vec<u8>>, Vec<u8>) {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+    let sealed = [bytes, seal(&key, name, bytes).as_ref()].concat();
+    (opened(&key, name, bytes.to_vec()), sealed)
 }
 
 fn seal(key: &hmac::Key, name: &str, content: &[u8]) -> hmac::Tag {
@@ -162,6 +173,18 @@ mod tests {
         let entry = mine.cache.kept("name", MAX_ENTRY).unwrap();
         mine.cache.keep("new name", &[&entry]).unwrap();
         assert_eq!(mine.get("new name"), None);
+    }
+
+    #[test]
+    fn an_entry_is_so_large() {
+        let folder = tempfile::tempdir().unwrap();
+        let sealed = open(folder.path(), "seal");
+        let mut content = vec![0; usize::try_from(MAX_ENTRY).unwrap() - SEAL];
+        sealed.put("largest", &content);
+        assert!(sealed.get("largest").is_some());
+        content.push(0);
+        sealed.put("larger", &content);
+        assert!(sealed.get("larger").is_none());
     }
 
     #[test]

@@ -118,15 +118,25 @@ impl Template {
                 Piece::Variable(Variable::Name) => text.push_str(values.name),
                 Piece::Variable(Variable::Arch) => text.push_str(values.arch.name()),
                 Piece::Variable(Variable::Release) => {
-                    text.push_str(values.release.ok_or(Variable::Release)?);
+                    // It is what a base says of itself, and a lock of that: no part of a path.
+                    let release = values.release.filter(|release| is_release(release));
+                    text.push_str(release.ok_or(Variable::Release)?);
                 }
                 Piece::Variable(Variable::Branch) => {
-                    text.push_str(&branch(values.release.ok_or(Variable::Branch)?));
+                    let release = values.release.filter(|release| is_release(release));
+                    text.push_str(&branch(release.ok_or(Variable::Branch)?));
                 }
             }
         }
         Ok(text)
     }
+}
+
+/// Says whether a text is a release as Alpine's are named: `3.21.3`, `20240923`,
+/// `3.21.0_alpha20240923`.
+pub(crate) fn is_release(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_');
+    text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(plain)
 }
 
 /// Returns the branch of a release, as Alpine's mirrors name it: `v3.21` for `3.21.3`, and `edge`

@@ -10,10 +10,11 @@ use std::collections::BTreeMap;
 
 use prebake_apk::entry::{Entry, EntryKind};
 use prebake_rootfs::Merge;
-use prebake_rootfs::merge::{Bringer, Twins};
+use prebake_rootfs::merge::{Bringer, Call, Twins};
 
 use crate::error::Error;
 use crate::recipe::Recipe;
+use crate::scripts::record::{Made, Recorded, What};
 
 /// Refuses a name that is no UTF-8, of the package `name` or of `base`.
 pub(crate) fn check_name(
@@ -52,6 +53,34 @@ pub(crate) fn check_device(
         device.major, device.minor
     );
     Err(refused(name, input, entry, reason))
+}
+
+/// Refuses a device that a script made, as of its package. In the sandbox no script can: who wrote
+/// it into the record, and the record's digest into the lock, did so by hand. A name that is no
+/// UTF-8 no record can have.
+pub(crate) fn check_made(recipe: &Recipe, call: &Call, recorded: &[Recorded]) -> Result<(), Error> {
+    let name = String::from_utf8_lossy(&call.name);
+    if recipe.is_unusual(&name) {
+        return Ok(());
+    }
+    for Recorded { path, what } in recorded {
+        let (kind, device) = match what {
+            What::Made(Made::CharDevice(device), _) => ("character", device),
+            What::Made(Made::BlockDevice(device), _) => ("block", device),
+            _ => continue,
+        };
+        return Err(Error::Unusual {
+            input: call.package.clone(),
+            name: name.into_owned(),
+            path: path.clone(),
+            reason: format!(
+                "its {} script is said to make the {kind} device {}:{}, which no package needs: \
+                 the kernel makes devices",
+                call.kind, device.major, device.minor
+            ),
+        });
+    }
+    Ok(())
 }
 
 fn refused(name: &str, input: &str, entry: &Entry, reason: String) -> Error {

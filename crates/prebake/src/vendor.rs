@@ -48,6 +48,16 @@ pub use self::error::VendorError;
 pub use self::manifest::{MANIFEST, MAX_MANIFEST_BYTES};
 pub(crate) use self::shelf::{OnShelf, OpenShelf, Shelf};
 
+/// Reads a folder's list; returns its files, and the list as it is written again.
+pub(crate) fn manifest_for_fuzzing(
+    path: &Path,
+    text: &str,
+) -> Result<(BTreeMap<String, Sha256>, String), VendorError> {
+    let manifest = manifest::Manifest::parse(path, text)?;
+    let written = manifest.to_text();
+    Ok((manifest.0, written))
+}
+
 /// What came of filling a folder. Paths are relative to it, with `/`.
 #[derive(Clone, Debug)]
 pub struct Vendored {
@@ -214,6 +224,13 @@ fn other_locks(recipe: &Recipe, folder: &Folder<'_>, strict: bool) -> Result<Oth
         let Some(name) = name.filter(|_| host.exists()) else {
             continue;
         };
+        // A link could lead to any file of this host, and what is wrong in a lock is shown.
+        if let Err(error) = folder.refuse_links(path) {
+            if strict {
+                return Err(error.into());
+            }
+            continue;
+        }
         let read = host_file::read_text(&host, MAX_LOCK_BYTES);
         let read = read.map_err(|source| Error::ReadFile {
             what: "the lock of another recipe",

@@ -9,7 +9,7 @@ use prebake::audit::{
     Audit, AuditDifference, Policy, audit_file, audit_locked, audit_older, difference,
 };
 use prebake::recipe::Recipe;
-use prebake::{Context, Error, read_lock_file};
+use prebake::{Context, Error};
 
 use crate::arguments::{AuditArguments, Global};
 use crate::commands::run::is_rootfs;
@@ -70,7 +70,9 @@ fn of_file(arguments: &AuditArguments) -> Result<Audited, Error> {
         let path = PathBuf::from(DEFAULT_LOCK);
         path.exists().then_some(path)
     });
-    let lock = path.as_deref().map(read_lock_file).transpose()?;
+    let untrusted = arguments.host.untrusted;
+    let lock = path.as_deref().map(|path| session::lock(path, untrusted));
+    let lock = lock.transpose()?;
     let audit = audit_file(&arguments.source, lock.as_ref())?;
     let older = match &arguments.against {
         None => None,
@@ -121,7 +123,7 @@ fn older(
     if is_rootfs(path) {
         return audit_file(path, None).map(Some);
     }
-    let lock = read_lock_file(path)?;
+    let lock = session::lock(path, arguments.host.untrusted)?;
     let Some(locked) = lock.rootfs(arch) else {
         return Ok(None);
     };

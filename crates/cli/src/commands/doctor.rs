@@ -31,7 +31,8 @@ pub(crate) fn run(global: &Global) -> u8 {
 }
 
 fn tell(finding: &Finding) {
-    output::line(&format!("\n{}", finding.backend));
+    output::line("");
+    output::line(finding.backend.name());
     let width = finding.checks.iter().map(|check| check.what.len()).max();
     for check in &finding.checks {
         let Check {

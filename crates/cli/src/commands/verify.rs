@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use prebake::verify::{Finding, verify};
-use prebake::{Error, RootfsFile, read_lock_file};
+use prebake::{Error, RootfsFile};
 use serde_json::json;
 
 use crate::arguments::{Global, VerifyArguments};
 use crate::commands::build;
-use crate::{exit_code, output};
+use crate::{exit_code, output, session};
 
 /// The lock that is used where none is named, if it is there.
 const DEFAULT_LOCK: &str = "prebake.lock";
@@ -18,7 +18,8 @@ pub(crate) fn run(arguments: &VerifyArguments, global: &Global) -> Result<u8, Er
         let path = PathBuf::from(DEFAULT_LOCK);
         path.exists().then_some(path)
     });
-    let lock = path.as_deref().map(read_lock_file).transpose()?;
+    let lock = path.as_deref().map(|path| session::lock(path, false));
+    let lock = lock.transpose()?;
     let rootfs = RootfsFile::read(&arguments.rootfs)?;
     let found = verify(&rootfs, lock.as_ref());
     let good = found.findings.is_empty();

@@ -433,3 +433,28 @@ fn in_an_s3_that_others_wrote() {
     assert!(stove.output().unwrap() == good);
     assert!(!built.stderr.contains("a secret"), "{}", built.stderr);
 }
+
+#[test]
+fn a_pipe_in_it_is_no_file() {
+    let sharing = Sharing::new();
+    let folder = format!("file://{}", sharing.folder.display());
+    for input in [BASE, TOOL, DATA] {
+        let object = sharing.object(input);
+        fs_err::remove_file(&object).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&object).status();
+        assert!(made.unwrap().success());
+    }
+    let built = sharing.elsewhere(&["--remote-cache", &folder]);
+    sharing.assert_good(&built);
+    assert!(
+        built.stderr.contains("is not a regular file"),
+        "{}",
+        built.stderr
+    );
+    assert_eq!(
+        built.stderr.matches("is not used any more").count(),
+        1,
+        "{}",
+        built.stderr
+    );
+}

@@ -173,3 +173,90 @@ fn the_recipe_and_its_lock_are_no_links_to_elsewhere() {
         guest.with("");
     }
 }
+
+#[test]
+fn a_vendored_folder_shows_no_file_of_the_host() {
+    let guest = Guest::new();
+    let kitchen = &guest.stove.kitchen;
+    guest.with("");
+    kitchen.run(&["lock", "--untrusted"]).expect(0);
+    kitchen.run(&["vendor", "--untrusted", "shelf"]).expect(0);
+    // What looks like another recipe's lock there is read to keep what it names.
+    symlink(guest.secret(), kitchen.path("shelf/locks/other.lock")).unwrap();
+    let list = fs_err::read_to_string(kitchen.path("shelf/prebake.sha256")).unwrap();
+    let sha256 = prebake_apk::digest::Sha256::of(SECRET.as_bytes());
+    let more = format!("{list}{sha256}  locks/other.lock\n");
+    kitchen.write("shelf/prebake.sha256", more);
+    let output = kitchen.run(&["vendor", "--untrusted", "--prune", "shelf"]);
+    assert_ne!(output.code, Some(0), "{output:?}");
+    assert_says(&output, &["shelf/locks/other.lock", "a link"]);
+    for text in [&output.stdout, &output.stderr] {
+        assert!(!text.contains(SECRET), "{text}");
+    }
+    kitchen.run(&["vendor", "--untrusted", "shelf"]).expect(0);
+}
+
+#[test]
+fn what_stands_for_the_release_leads_nowhere_else() {
+    let guest = Guest::new();
+    let kitchen = &guest.stove.kitchen;
+    guest.with("[[output]]\npath = \"o{release}/r.tar.gz\"");
+    kitchen.run(&["lock", "--untrusted"]).expect(0);
+    let lock = fs_err::read_to_string(kitchen.path("prebake.lock")).unwrap();
+    let release = "release = \"3.99.0\"";
+    assert!(lock.contains(release), "{lock}");
+    // A link of that name, which only the lock tells.
+    symlink(guest.outside.path(), kitchen.path("o9.9")).unwrap();
+    let linked = lock.replace(release, "release = \"9.9\"");
+    kitchen.write("prebake.lock", linked);
+    let output = kitchen.run(&["build", "--locked", "--untrusted"]);
+    output.expect(2);
+    assert_says(&output, &["`o9.9/r.tar.gz` is not in the recipe's folder"]);
+    // A way out, which is none in any recipe.
+    let up = format!("/../..{}/escaped", guest.outside.path().display());
+    for release in [&up, "/../../escaped", "..", "9\\u001b"] {
+        let led = lock.replace("3.99.0\"\nidentity", &format!("{release}\"\nidentity"));
+        assert_ne!(led, lock);
+        kitchen.write("prebake.lock", led);
+        for options in [&["--untrusted"][..], &[]] {
+            let output = kitchen.run(&[&["build", "--locked"][..], options].concat());
+            output.expect(2);
+            assert_says(&output, &["names the release, which is not known"]);
+        }
+    }
+    let left = fs_err::read_dir(guest.outside.path()).unwrap();
+    assert_eq!(left.count(), 1, "something was written there");
+    kitchen.write("prebake.lock", &lock);
+    kitchen.run(&["build", "--locked", "--untrusted"]).expect(0);
+}
+
+#[test]
+fn an_audit_shows_no_file_of_the_host() {
+    let guest = Guest::new();
+    let kitchen = &guest.stove.kitchen;
+    guest.with("");
+    kitchen.run(&["build", "--untrusted"]).expect(0);
+    fs_err::rename(kitchen.path(OUTPUT), kitchen.path("r.tar.gz")).unwrap();
+    fs_err::copy(kitchen.path("prebake.lock"), kitchen.path("old.lock")).unwrap();
+    kitchen
+        .run(&["audit", "--untrusted", "--against", "old.lock"])
+        .expect(0);
+    symlink(guest.secret(), kitchen.path("old.scripts")).unwrap();
+    symlink(guest.secret(), kitchen.path("link.lock")).unwrap();
+    let says_nothing = |arguments: &[&str]| {
+        let mut command = kitchen.command(arguments);
+        command.env("PREBAKE_UNTRUSTED", "1");
+        let output = crate::kitchen::Output::of(&mut command);
+        output.expect(2);
+        assert_says(&output, &["it is a link that leads out of"]);
+        assert!(!output.stderr.contains(SECRET), "{}", output.stderr);
+    };
+    says_nothing(&["audit", "--against", "old.lock"]);
+    says_nothing(&["audit", "--against", "link.lock"]);
+    // Without a recipe the lock of the folder is read.
+    fs_err::remove_file(kitchen.path("prebake.lock")).unwrap();
+    symlink(guest.secret(), kitchen.path("prebake.lock")).unwrap();
+    says_nothing(&["audit", "r.tar.gz"]);
+    says_nothing(&["verify", "r.tar.gz"]);
+    says_nothing(&["verify", "--lock", "link.lock", "r.tar.gz"]);
+}

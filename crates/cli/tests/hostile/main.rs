@@ -7,6 +7,7 @@
     reason = "the helpers of a test fail as a test does"
 )]
 
+mod audited;
 mod bases;
 mod bounds;
 #[path = "../kitchen/mod.rs"]
@@ -16,4 +17,5 @@ mod larder;
 mod memory;
 mod outputs;
 mod packages;
+mod printed;
 mod twins;

@@ -2,7 +2,10 @@
 //! it is not the lock's.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
+use prebake::arch::Arch;
+use prebake::scripts::Record;
 use prebake_testkit::judge;
 use prebake_testkit::package::PackageBuilder;
 
@@ -285,6 +288,69 @@ impl Scripted {
     /// Puts other packages into the mirror.
     fn restock(&mut self, packages: impl IntoIterator<Item = PackageBuilder>) {
         self.mirror = pantry::mirror(packages);
+    }
+}
+
+#[test]
+fn a_device_is_refused_even_where_the_lock_vouches_for_it() {
+    let test = "a_device_is_refused_even_where_the_lock_vouches_for_it";
+    let Some(scripted) = ready(test, [says("maker", "made")]) else {
+        return;
+    };
+    scripted.cook(&["maker"], "");
+    scripted.run(&["build"]).expect(0);
+    let text = scripted.record();
+    let file = "path = \"srv/maker\"";
+    let content = "text = \"\"\"\nmade\n\"\"\"";
+    assert!(text.contains(file) && text.contains(content), "{text}");
+    for (device, words) in [
+        ("block = \"8:0\"", "the block device 8:0"),
+        ("char = \"1:1\"", "the character device 1:1"),
+    ] {
+        // Who can write to the repository writes the lock's words on the record as well.
+        let forged = text.replace(file, "path = \"srv/disk\"");
+        let forged = forged.replace(content, device);
+        let digest = |text: &str| {
+            let record = Record::parse(Path::new(RECORD), text).expect("it is a record");
+            record.digest(Arch::X86_64).expect("it has a run")
+        };
+        let lock = String::from_utf8(scripted.read(LOCK).expect("there is a lock"));
+        let lock = lock.expect("it is a text");
+        let (before, after) = (digest(&text).to_string(), digest(&forged).to_string());
+        assert!(lock.contains(&before));
+        scripted.forget(OUTPUT);
+        scripted.kitchen.write(RECORD, &forged);
+        scripted.kitchen.write(LOCK, lock.replace(&before, &after));
+        for arguments in [
+            &["build", "--locked"][..],
+            &["build"],
+            &["lock", "--upgrade"],
+        ] {
+            let said = scripted.run(arguments);
+            said.expect(3);
+            let words = [
+                "`maker-1.0-r0` brings /srv/disk, which is refused",
+                "its post-install script is said to make",
+                words,
+                "unusual = [\"maker\"]",
+            ];
+            let all = said.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+            for word in words {
+                assert!(all.contains(word), "no {word:?} in {all}");
+            }
+            assert!(scripted.read(OUTPUT).is_none(), "{arguments:?}");
+        }
+        // Allowed as a package's own is; the lock's identity is still another rootfs's.
+        scripted.cook_for(&["x86_64"], &["maker"], "unusual = [\"maker\"]", "");
+        let said = scripted.run(&["build", "--locked"]);
+        said.expect(3);
+        assert!(said.stderr.contains("identity"), "{}", said.stderr);
+        scripted.run(&["lock", "--upgrade"]).expect(0);
+        scripted.run(&["build", "--locked"]).expect(0);
+        scripted.forget_all();
+        scripted.cook(&["maker"], "");
+        scripted.run(&["build"]).expect(0);
+        assert_eq!(scripted.record(), text, "it was run again");
     }
 }
 

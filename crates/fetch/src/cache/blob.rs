@@ -7,7 +7,7 @@ use fs_err::File;
 use prebake_apk::digest::Sha256;
 use sha2::Digest as _;
 
-use super::CacheError;
+use super::{CacheError, open_regular};
 
 /// How many bytes are hashed at once.
 const CHUNK: usize = 64 * 1024;
@@ -73,7 +73,7 @@ impl Blob {
             return Err(too_large(self.size));
         }
         let mut content = Vec::with_capacity(self.size as usize);
-        let mut file = File::open(&self.path).map_err(read)?;
+        let mut file = open_regular(&self.path).map_err(read)?;
         let size = file
             .by_ref()
             .take(limit.saturating_add(1))
@@ -127,7 +127,7 @@ impl Blob {
 
 fn open(path: &Path, sha256: &Sha256) -> Result<VerifiedBlob, CacheError> {
     let read = |error| CacheError::read(path, error);
-    let mut file = File::open(path).map_err(read)?;
+    let mut file = open_regular(path).map_err(read)?;
     let (size, found) = hash(&mut file).map_err(read)?;
     if found != *sha256 {
         let path = path.to_owned();

@@ -6,17 +6,16 @@
 use std::io::Read as _;
 use std::path::PathBuf;
 
-use fs_err::File;
 use prebake_apk::digest::Sha256;
 
-use super::{Cache, CacheError, Key};
+use super::{Cache, CacheError, Key, open_regular};
 use crate::{Cancel, Options};
 
 impl Cache {
     /// Returns what is kept under `name`; `None` if there is nothing that can be read, or more than
     /// `limit` bytes. It may be damaged, or be anything: the caller checks it.
     pub fn derived(&self, name: &str, limit: u64) -> Option<Vec<u8>> {
-        let file = File::open(self.derived_path(name)).ok()?;
+        let file = open_regular(&self.derived_path(name)).ok()?;
         let size = file.metadata().ok()?.len();
         if size > limit {
             return None;

@@ -8,13 +8,15 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use fs_err::File;
 use prebake_apk::digest::Sha256;
 
-use super::{Cache, CacheError, names};
+use super::{Cache, CacheError, is_hash, names, open_regular};
 
 /// The folder of the layout that they are in.
 const FOLDER: &str = "kept";
+
+/// What its temporary files are named by.
+pub(super) const KEY: &str = "kept";
 
 /// How long a file's time of use may be off: it is written no oftener.
 const TOUCH: Duration = Duration::from_hours(6);
@@ -24,7 +26,7 @@ impl Cache {
     /// `limit` bytes. It may be damaged, or be anything: the caller checks it.
     pub fn kept(&self, name: &str, limit: u64) -> Option<Vec<u8>> {
         let path = self.kept_path(name);
-        let file = File::open(&path).ok()?;
+        let file = open_regular(&path).ok()?;
         let found = file.metadata().ok()?;
         let size = found.len();
         if size > limit {
@@ -58,7 +60,8 @@ impl Cache {
         }
         // Somebody's start may take it for a left-over: then it is just not kept.
         let mut builder = tempfile::Builder::new();
-        builder.prefix("kept.").suffix(".part");
+        let prefix = format!("{KEY}.");
+        builder.prefix(&prefix).suffix(".part");
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
@@ -77,11 +80,12 @@ impl Cache {
     pub fn prune_kept(&self, limit: u64) {
         let mut files = Vec::new();
         let root = self.layout.join(FOLDER);
-        for folder in names(&root) {
+        for folder in names(&root).into_iter().filter(|name| name.len() == 2) {
             let folder = root.join(folder);
-            files.extend(names(&folder).into_iter().filter_map(|name| {
+            let own = names(&folder).into_iter().filter(|name| is_hash(name));
+            files.extend(own.filter_map(|name| {
                 let path = folder.join(name);
-                let found = fs_err::metadata(&path).ok()?;
+                let found = fs_err::symlink_metadata(&path).ok()?;
                 Some((found.modified().ok()?, found.len(), path))
             }));
         }

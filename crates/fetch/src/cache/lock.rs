@@ -67,6 +67,11 @@ impl Lock {
 
 fn attempt(path: &Path) -> io::Result<Attempt> {
     loop {
+        // Opening a pipe to write waits for somebody who reads it, for ever; and a link could have a
+        // file made anywhere.
+        if fs_err::symlink_metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+            fs_err::remove_file(path)?;
+        }
         let file = match OpenOptions::new()
             .write(true)
             .create(true)

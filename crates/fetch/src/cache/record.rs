@@ -4,9 +4,9 @@ use std::fmt;
 use std::io::Read as _;
 use std::path::Path;
 
-use fs_err::File;
 use prebake_apk::digest::Sha256;
 
+use super::open_regular;
 use crate::Validators;
 
 /// The largest record that is read, in bytes; real ones have some hundred.
@@ -33,7 +33,7 @@ impl Record {
     /// Reads the record at `path`; a missing, damaged or foreign one is none.
     pub(super) fn read(path: &Path) -> Option<Self> {
         let mut text = String::new();
-        let file = File::open(path).ok()?;
+        let file = open_regular(path).ok()?;
         file.take(MAX_RECORD).read_to_string(&mut text).ok()?;
         Self::parse(&text)
     }

@@ -49,6 +49,8 @@ pub struct ObjectCache {
     /// The user name and password in the URL, with their `@`, which no message shows.
     secret: Option<String>,
     writes: bool,
+    /// Whether it is a folder of this host.
+    is_local: bool,
 }
 
 impl fmt::Debug for ObjectCache {
@@ -95,6 +97,7 @@ impl ObjectCache {
             name,
             secret,
             writes,
+            is_local: url::scheme(url).is_some_and(|scheme| scheme.eq_ignore_ascii_case("file")),
         })
     }
 
@@ -106,6 +109,20 @@ impl ObjectCache {
             path = path.join(part);
         }
         path
+    }
+
+    /// Fails where a folder has a pipe or a device in a file's place: to open one waits for ever.
+    fn check_kind(&self, path: &Path) -> Result<(), RemoteError> {
+        if !self.is_local {
+            return Ok(());
+        }
+        let host = LocalFileSystem::new().path_to_filesystem(path);
+        let host = host.map_err(|error| self.failed(error))?;
+        if fs_err::metadata(&host).is_ok_and(|found| !found.is_file()) {
+            let why = format!("`{}` is not a regular file", host.display());
+            return Err(RemoteError::Failed(why));
+        }
+        Ok(())
     }
 
     fn failed(&self, error: object_store::Error) -> RemoteError {
@@ -217,7 +234,9 @@ impl Remote for ObjectCache {
     }
 
     fn get(&self, sha256: &Sha256) -> Result<Option<Box<dyn Read>>, RemoteError> {
-        match wait(self.store.get(&self.path(sha256))) {
+        let path = self.path(sha256);
+        self.check_kind(&path)?;
+        match wait(self.store.get(&path)) {
             Ok(found) => {
                 let runtime = runtime().map_err(|error| RemoteError::Failed(chain(&error)))?;
                 Ok(Some(Box::new(Content {

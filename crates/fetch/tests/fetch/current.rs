@@ -1,6 +1,6 @@
 //! Files whose content is not known beforehand: indexes, and bases on their first use.
 
-use prebake_fetch::{Kind, Origin, Wanted};
+use prebake_fetch::{Kind, Origin, Remembered, Wanted};
 use prebake_testkit::http::{Fault, Server};
 
 use crate::setup::{FILE, Setup, bytes};
@@ -156,4 +156,25 @@ fn local_files_are_fetched_as_served_ones_are() {
     let error = setup.fetch(&local("")).unwrap_err();
     let text = error.to_string();
     assert!(text.contains("the file cannot be read: "), "{text}");
+}
+
+#[test]
+fn a_sum_beside_a_file_is_so_long() {
+    let setup = Setup::new();
+    let wanted = Wanted {
+        remembered: Remembered::Summed,
+        ..setup.current()
+    };
+    setup.fetch(&wanted).unwrap();
+    let sum = format!("{}  file.apk\n", setup.sha256());
+    for (length, is_taken) in [(4096, true), (4097, false)] {
+        let padded = format!("{sum}{}", "\n".repeat(length - sum.len()));
+        setup
+            .server
+            .put(&format!("{FILE}.sha256"), padded.as_bytes());
+        setup.server.clear_requests();
+        let fetched = setup.fetch(&wanted).unwrap();
+        assert_eq!(fetched.blob.sha256(), setup.sha256());
+        assert_eq!(setup.server.count(FILE) == 0, is_taken, "{length}");
+    }
 }

@@ -14,6 +14,9 @@ use prebake_rootfs::{Content, Node, NodeKind, SourceId, Tree};
 /// longer is an error, since a part of it would say too little.
 pub(super) const MAX_TEXT: u64 = 4 << 20;
 
+/// How much is read of all of them together, in bytes: any folder may have its `.ssh`.
+const MAX_TEXTS: u64 = 32 << 20;
+
 /// The files that are read, where they are there.
 const FILES: [&str; 13] = [
     "etc/passwd",
@@ -110,14 +113,22 @@ impl<'t> Guest<'t> {
 
     /// Returns what is in a folder, by the name that the folder was asked by, sorted.
     pub(super) fn list(&self, folder: &str) -> Vec<GuestPath> {
-        let asked = guest_path(folder);
-        let Ok(real) = self.tree.resolve(&asked) else {
+        self.list_at(&guest_path(folder))
+    }
+
+    /// As [`Guest::list`], of a folder by a name that need not be a text.
+    pub(super) fn list_at(&self, asked: &GuestPath) -> Vec<GuestPath> {
+        let Ok(real) = self.tree.resolve(asked) else {
             return Vec::new();
         };
-        let children = self
+        // What is below it follows it, with no more between than names that begin as it does: a
+        // folder may have any number of folders, each of which is asked for.
+        let below = self
             .names
-            .keys()
-            .filter(|path| path.parent().as_ref() == Some(&real));
+            .range::<GuestPath, _>(&real..)
+            .map(|(path, _)| path);
+        let below = below.take_while(|path| path.as_bytes().starts_with(real.as_bytes()));
+        let children = below.filter(|path| path.parent().as_ref() == Some(&real));
         let named = children.filter_map(|path| asked.join(path.name()?).ok());
         named.collect()
     }
@@ -193,11 +204,19 @@ fn texts(
     wanted: &[(GuestPath, &FileContent)],
     sources: &mut dyn Sources,
 ) -> Result<BTreeMap<GuestPath, Vec<u8>>, (GuestPath, io::Error)> {
-    let mut texts = BTreeMap::new();
+    let mut texts: BTreeMap<GuestPath, Vec<u8>> = BTreeMap::new();
+    let mut total = 0;
     let mut elsewhere: Vec<(SourceId, u64, &FileContent, &GuestPath)> = Vec::new();
     for (path, file) in wanted {
         if file.size > MAX_TEXT {
             let what = format!("it is larger than {MAX_TEXT} bytes");
+            return Err((path.clone(), io::Error::other(what)));
+        }
+        total += file.size;
+        if total > MAX_TEXTS {
+            let what = format!(
+                "with it, the files that an audit reads are larger than {MAX_TEXTS} bytes together"
+            );
             return Err((path.clone(), io::Error::other(what)));
         }
         match &file.content {
@@ -207,8 +226,18 @@ fn texts(
     }
     elsewhere.sort_by_key(|(source, offset, ..)| (*source, *offset));
     let mut open: Option<(SourceId, u64, Box<dyn Read>)> = None;
+    let mut last: Option<(SourceId, u64, &GuestPath)> = None;
     for (source, offset, file, path) in elsewhere {
         let fail = |error| (path.clone(), error);
+        // Another name of the same file, or a link to it: there may be very many.
+        if let Some((before, at, name)) = last
+            && (before, at) == (source, offset)
+            && let Some(same) = texts.get(name).cloned()
+        {
+            texts.insert(path.clone(), same);
+            continue;
+        }
+        last = Some((source, offset, path));
         let (id, at, mut reader) = match open.take() {
             Some(open) if open.0 == source && open.1 <= offset => open,
             _ => (source, 0, sources.open(source).map_err(fail)?),

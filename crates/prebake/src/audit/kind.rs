@@ -130,7 +130,7 @@ impl Kind {
             Self::AuthorizedKeys => "keys that may log in over SSH",
             Self::NoPassword => "rules of sudo and doas that ask for no password",
             Self::Services => "start by themselves, with where they listen, if known",
-            Self::Inittab => "kept running by init, where that boots the system",
+            Self::Inittab => "run by init, apart from OpenRC, where it boots the system",
             Self::Cron => "run at set times, where a cron runs",
             Self::HostIdentity => "keys and ids that would be the same on all machines",
             Self::Unsigned => "packages, or the base, with no key of Alpine's for them",

@@ -1,7 +1,7 @@
 //! Where what is in it comes from: who signed it, which scripts ran, what differs from the
 //! packages, and what apk inside would believe.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prebake_apk::digest::Sha256;
 use prebake_apk::key::PublicKey;
@@ -17,12 +17,16 @@ use crate::lock::LockedRootfs;
 use crate::verify::{self, FileProblem};
 
 /// What apk itself writes, and no package brings.
-const OF_APK: [&str; 5] = [
-    "etc/apk/arch",
-    "etc/apk/repositories",
-    "etc/apk/world",
-    "lib/apk/db/",
-    "usr/lib/apk/db/",
+const OF_APK: [&str; 3] = ["etc/apk/arch", "etc/apk/repositories", "etc/apk/world"];
+
+/// The folders of its database, and what is in them.
+const DATABASES: [&str; 2] = ["lib/apk/db", "usr/lib/apk/db"];
+const DATABASE: [&str; 5] = [
+    "installed",
+    "lock",
+    "scripts.tar",
+    "scripts.tar.gz",
+    "triggers",
 ];
 
 pub(super) fn find(guest: &Guest<'_>, findings: &mut Vec<Finding>) {
@@ -84,12 +88,12 @@ fn changed(guest: &Guest<'_>, findings: &mut Vec<Finding>) {
 }
 
 fn unowned(guest: &Guest<'_>, findings: &mut Vec<Finding>) {
+    let own = DATABASES
+        .iter()
+        .flat_map(|folder| DATABASE.map(|name| guest_path(&format!("{folder}/{name}"))));
+    let own: BTreeSet<_> = own.chain(OF_APK.map(guest_path)).collect();
     for (path, node) in guest.names() {
-        let of_apk = |own: &&str| match own.strip_suffix('/') {
-            Some(_) => path.as_bytes().starts_with(own.as_bytes()),
-            None => path.as_bytes() == own.as_bytes(),
-        };
-        if is_file(node) && guest.package(path).is_none() && !OF_APK.iter().any(of_apk) {
+        if is_file(node) && guest.package(path).is_none() && !own.contains(path) {
             findings.push(at(guest, Kind::Unowned, path, guest.rights(node)));
         }
     }

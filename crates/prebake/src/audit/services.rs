@@ -1,5 +1,7 @@
 //! What starts by itself: OpenRC's runlevels, inetd, init, cron.
 
+use std::collections::BTreeSet;
+
 use prebake_apk::path::GuestPath;
 use prebake_rootfs::NodeKind;
 
@@ -10,6 +12,15 @@ use super::{Finding, Kind};
 
 /// The folders of scripts that Alpine's own crontab runs.
 const PERIODIC: [&str; 5] = ["15min", "hourly", "daily", "weekly", "monthly"];
+
+/// What Alpine's own inittab has init run, apart from terminals.
+const OF_OPENRC: [&str; 5] = [
+    "/sbin/openrc sysinit",
+    "/sbin/openrc boot",
+    "/sbin/openrc default",
+    "/sbin/openrc shutdown",
+    "/sbin/reboot",
+];
 
 /// What is different on every machine that made its own, by folder and name.
 const HOST_KEYS: [(&str, &[u8], &[u8]); 2] = [
@@ -31,8 +42,7 @@ fn name(path: &GuestPath) -> String {
 
 fn runlevels(guest: &Guest<'_>, findings: &mut Vec<Finding>) {
     for level in guest.list("etc/runlevels") {
-        let folder = String::from_utf8_lossy(level.as_bytes()).into_owned();
-        for path in guest.list(&folder) {
+        for path in guest.list_at(&level) {
             let service = name(&path);
             let stacked = guest
                 .tree
@@ -86,8 +96,12 @@ fn sshd(guest: &Guest<'_>) -> String {
             "port" => ports.push(value.to_owned()),
             "listenaddress" => addresses.push(value.to_owned()),
             "permitrootlogin" | "permitemptypasswords" | "passwordauthentication"
-                if value == "yes" =>
+                if value.trim_matches('"').eq_ignore_ascii_case("yes") =>
             {
+                lets.push(line.clone());
+            }
+            // Keys in other places than are looked into.
+            "authorizedkeysfile" | "authorizedkeyscommand" | "trustedusercakeys" => {
                 lets.push(line.clone());
             }
             _ => {}
@@ -152,7 +166,10 @@ fn inittab(guest: &Guest<'_>, findings: &mut Vec<Finding>) {
     let path = guest_path("etc/inittab");
     for line in guest.lines(&path).iter().filter(|line| is_said(line)) {
         let fields: Vec<_> = line.splitn(4, ':').collect();
-        if let [terminal, _, action @ ("respawn" | "askfirst"), command] = fields.as_slice() {
+        if let [terminal, _, action, command] = fields.as_slice() {
+            if OF_OPENRC.contains(command) {
+                continue;
+            }
             let whose = match *terminal {
                 "" => String::new(),
                 terminal => format!(" on {terminal}"),
@@ -172,7 +189,7 @@ fn cron(guest: &Guest<'_>, findings: &mut Vec<Finding>) {
     for folder in ["etc/crontabs", "etc/cron.d", "var/spool/cron/crontabs"] {
         files.extend(guest.list(folder));
     }
-    let mut read = Vec::new();
+    let mut read = BTreeSet::new();
     for path in files {
         // `/var/spool/cron/crontabs` is a link to `/etc/crontabs`.
         let Ok(real) = guest.tree.resolve(&path) else {
@@ -185,7 +202,7 @@ fn cron(guest: &Guest<'_>, findings: &mut Vec<Finding>) {
             let text = line.split_whitespace().collect::<Vec<_>>().join(" ");
             findings.push(at(guest, Kind::Cron, &real, text));
         }
-        read.push(real);
+        read.insert(real);
     }
     for often in PERIODIC {
         for path in guest.list(&format!("etc/periodic/{often}")) {

@@ -9,7 +9,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 
-use super::{FileContent, Recipe, TrustedKey};
+use super::{FileContent, Output, Recipe, TrustedKey};
 use crate::document::Problem;
 use crate::error::Error;
 use crate::local;
@@ -46,14 +46,27 @@ impl Recipe {
         ];
         // Before one of them is read: what is wrong in it would be shown.
         for (what, path) in files {
-            if !is_inside(&root, &path) {
-                let source = io::Error::other("it is a link that leads out of the recipe's folder");
-                return Err(Error::ReadFile { what, path, source });
-            }
+            check_file(&root, what, path)?;
         }
-        let recipe = Self::read(&path)?;
+        let mut recipe = Self::read(&path)?;
         recipe.confine(&root)?;
+        recipe.confined = Some(root);
         Ok(recipe)
+    }
+
+    /// Refuses the path of an output that leads out of the folder of a recipe that nobody has looked
+    /// at. What stands for `{release}` is somebody else's word, and known only by then.
+    pub(crate) fn check_output(&self, output: &Output, path: &str) -> Result<(), Error> {
+        let Some(root) = &self.confined else {
+            return Ok(());
+        };
+        let written = Path::new(path);
+        if is_written_inside(written) && is_inside(root, &self.folder().join(written)) {
+            return Ok(());
+        }
+        let message = format!("`{path}` is not in the recipe's folder");
+        let span = output.path.span.clone();
+        Err(self.problem(span, message, Some(HINT.to_owned())).into())
     }
 
     /// Refuses each name that leads out of `root`, which is the recipe's folder.
@@ -136,6 +149,29 @@ impl Recipe {
         let all = self.mirrors.iter().chain(theirs).chain(base);
         all.map(String::as_str)
     }
+}
+
+/// Refuses a lock, for one that is not beside a recipe, and the record beside it, if they are links
+/// out of the folder that they are in.
+pub(crate) fn check_lock(lock: &Path) -> Result<(), Error> {
+    let folder = match lock.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    // A folder that is not there has no lock, which whoever reads it says.
+    let Ok(root) = fs_err::canonicalize(folder) else {
+        return Ok(());
+    };
+    check_file(&root, "the record", record_path(lock))?;
+    check_file(&root, "the lock", lock.to_owned())
+}
+
+fn check_file(root: &Path, what: &'static str, path: PathBuf) -> Result<(), Error> {
+    if is_inside(root, &path) {
+        return Ok(());
+    }
+    let source = io::Error::other("it is a link that leads out of the recipe's folder");
+    Err(Error::ReadFile { what, path, source })
 }
 
 /// Says whether a path leads nowhere but down, as it is written.

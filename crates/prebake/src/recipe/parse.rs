@@ -147,6 +147,7 @@ impl Reader<'_> {
             etc,
             audit: self.audit(top),
             outputs,
+            confined: None,
         })
     }
 

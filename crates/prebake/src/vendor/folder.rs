@@ -98,7 +98,7 @@ impl<'c> Folder<'c> {
     }
 
     /// Refuses a path that a link lies on: it could lead out of the folder.
-    fn refuse_links(&self, path: &str) -> Result<(), VendorError> {
+    pub(super) fn refuse_links(&self, path: &str) -> Result<(), VendorError> {
         let mut host = self.root.clone();
         let parts: Vec<_> = path.split('/').collect();
         for (number, part) in parts.iter().enumerate() {

@@ -40,7 +40,7 @@ impl Manifest {
         }
     }
 
-    fn parse(path: &Path, text: &str) -> Result<Self, VendorError> {
+    pub(super) fn parse(path: &Path, text: &str) -> Result<Self, VendorError> {
         let mut files = BTreeMap::new();
         for (number, line) in text.lines().enumerate() {
             let wrong = |what| VendorError::Manifest {

@@ -16,6 +16,7 @@ mod mutation;
 mod parsed;
 mod real;
 mod record;
+mod sealed;
 mod sources;
 mod table;
 
@@ -29,10 +30,13 @@ mod least {
     pub(crate) const PARSED: usize = 350;
     pub(crate) const LOCK: usize = 650;
     pub(crate) const RECORD: usize = 200;
+    pub(crate) const KEPT: usize = 400;
+    pub(crate) const STAMP: usize = 60;
     pub(crate) const REAL: usize = 20;
 
     // What is asked of all of them together.
     const _: () = assert!(
         SOURCES + LOCKED_SOURCES + KEY + BLOBS + URLS + PARSED + LOCK + RECORD + REAL >= 2000
+            && KEPT + STAMP >= 300
     );
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use prebake::recipe::Recipe;
-use prebake::{BuildOptions, Cancel, Context, Error, HostOptions, Silent, build};
+use prebake::{BuildOptions, Built, Cancel, Context, Error, HostOptions, Silent, build};
 use prebake_testkit::base::BaseBuilder;
 use prebake_testkit::http::Server;
 use prebake_testkit::mirror::{Mirror, MirrorBuilder};
@@ -30,8 +30,10 @@ pub(crate) struct Table {
     pub(crate) server: Server,
     pub(crate) mirror: Mirror,
     folder: TempDir,
-    /// The output without any change.
-    good: Vec<u8>,
+    /// The output without any change, from an empty cache.
+    pub(crate) good: Vec<u8>,
+    /// The file with the key of what is kept from bake to bake; without one nothing is.
+    pub(crate) seal: Option<&'static str>,
     /// How many changes were refused and how many changed nothing.
     counted: [usize; 2],
     seed: u64,
@@ -84,6 +86,7 @@ impl Table {
             mirror,
             folder: folder(),
             good: Vec::new(),
+            seal: None,
             counted: [0; 2],
             seed: chance.seed(),
         }
@@ -133,13 +136,22 @@ impl Table {
         self.write("r.tar.gz", OLD);
         let built = self.try_bake(locked);
         let output = self.read("r.tar.gz");
-        built.map(|()| output.clone()).map_err(|error| {
+        built.map(|_| output.clone()).map_err(|error| {
             assert!(output == OLD, "it failed, and the output changed");
             told(&error)
         })
     }
 
-    fn try_bake(&self, locked: bool) -> Result<(), Error> {
+    /// Bakes over whatever output is there; says whether it was written, and fails the test
+    /// unless it is the good one now.
+    #[track_caller]
+    pub(crate) fn rewrites(&self) -> bool {
+        let built = self.try_bake(true).unwrap();
+        assert!(self.read("r.tar.gz") == self.good, "another output");
+        built.outputs.iter().any(|output| output.written)
+    }
+
+    fn try_bake(&self, locked: bool) -> Result<Built, Error> {
         let recipe = Recipe::read(&self.path("prebake.toml"))?;
         let context = Context::open(HostOptions {
             cache: Some(self.path("cache")),
@@ -147,13 +159,16 @@ impl Table {
             threads: NonZeroUsize::MIN,
             reporter: Arc::new(Silent),
             cancel: Cancel::default(),
-            environment: &|_| None,
+            environment: &|name| {
+                let seal = self.seal.filter(|_| name == "PREBAKE_SEAL");
+                seal.map(|seal| self.path(seal).into_os_string())
+            },
         })?;
         let options = BuildOptions {
             locked,
             arches: recipe.arches.clone(),
         };
-        build(&recipe, &options, &context).map(|_| ())
+        build(&recipe, &options, &context)
     }
 
     /// Bakes with `mutation` in `what`, and fails the test unless that is refused with all of one

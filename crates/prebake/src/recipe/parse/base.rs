@@ -7,6 +7,7 @@ use super::Reader;
 use crate::arch::Arch;
 use crate::document::{At, Table};
 use crate::recipe::{Base, TrustedKey};
+use crate::template::is_release;
 
 const BASE: &[&str] = &[
     "release", "url", "mirrors", "sha256", "keys", "scratch", "apk",
@@ -126,11 +127,7 @@ impl Reader<'_> {
     }
 
     pub(super) fn is_release(&self, release: &At<String>) -> bool {
-        let good = release.value.starts_with(|c: char| c.is_ascii_digit())
-            && release
-                .value
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_'));
+        let good = is_release(&release.value);
         if !good {
             let hint = match release.value.strip_prefix('v') {
                 Some(bare) => format!("write `{bare}`, without the `v`"),
