@@ -229,6 +229,7 @@ mod tests {
         // zlib makes fixed codes of what is hardly anything.
         let zeros = vec![0; 200_000];
         let fixed = gzip(&zeros, 1);
+        assert_eq!(fixed[10] >> 1 & 3, 1);
         for (content, file) in [(text.clone(), members), (zeros, fixed)] {
             let mut shifts = [false; 8];
             for before in (0..400).step_by(7) {
