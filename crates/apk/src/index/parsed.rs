@@ -20,6 +20,7 @@
 //! a parsed form has to hold it against the signed index before they are believed.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::Index;
 use super::directory::{Directory, Link, Packages as Described};
@@ -58,7 +59,7 @@ const FOOTER: usize = 16 + 32 + 32 + 4 + 4 + 4 * LENGTHS + 4;
 /// A parsed form.
 #[derive(Clone)]
 pub(super) struct Parsed {
-    bytes: Vec<u8>,
+    bytes: Arc<dyn AsRef<[u8]> + Send + Sync>,
     pub(super) dialect: Dialect,
     /// How many names the buckets have.
     known: usize,
@@ -126,8 +127,12 @@ impl Parsed {
         }
     }
 
+    fn bytes(&self) -> &[u8] {
+        (*self.bytes).as_ref()
+    }
+
     fn part(&self, range: &Range<usize>) -> &[u8] {
-        self.bytes.get(range.clone()).unwrap_or_default()
+        self.bytes().get(range.clone()).unwrap_or_default()
     }
 }
 
@@ -293,7 +298,12 @@ impl Index {
     ///
     /// Its packages know no more of their text than their name, version, architecture, identity,
     /// size, line and priority as a provider; what they refer to is in the directory.
-    pub fn from_parsed(bytes: Vec<u8>, sha256: Sha256, dialect: Dialect) -> Option<(Self, Origin)> {
+    pub fn from_parsed(
+        kept: impl AsRef<[u8]> + Send + Sync + 'static,
+        sha256: Sha256,
+        dialect: Dialect,
+    ) -> Option<(Self, Origin)> {
+        let bytes = kept.as_ref();
         let (body, footer) = bytes.split_at_checked(bytes.len().checked_sub(FOOTER)?)?;
         let mut footer = Taken(footer);
         if footer.take(MAGIC.len())? != MAGIC || footer.take(32)? != sha256.as_bytes() {
@@ -357,7 +367,7 @@ impl Index {
             made: (made > 0).then_some(made),
         };
         let parsed = Parsed {
-            bytes,
+            bytes: Arc::new(kept),
             dialect,
             known,
             pool,
@@ -379,7 +389,7 @@ impl Index {
         self.parsed().is_some_and(|parsed| {
             index
                 .to_parsed(origin, parsed.dialect)
-                .is_some_and(|bytes| bytes == parsed.bytes)
+                .is_some_and(|bytes| bytes == parsed.bytes())
         })
     }
 }
