@@ -4,7 +4,8 @@
 //! `install_if`; from a package to all its names and to what it depends on or forbids. Whatever
 //! can be reached that way from the world and the base is taken, which is more than any search
 //! looks at, so that leaving out the rest changes no answer. What an `install_if` waits for is
-//! named and not followed: it counts only if something else leads to it. Neither counts a name that
+//! named and not followed: it counts only if something else leads to it, and until then most of
+//! what waits for it is put off. Neither counts a name that
 //! one package alone provides and nothing asks for, as most `cmd:` names are.
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use crate::request::{Repository, Request};
 use crate::table;
 
 mod passed_over;
+mod waiting;
 
 /// How much a universe has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,12 +66,15 @@ struct Reach<'a, 'r> {
     passed_over: Vec<(usize, usize)>,
     queue: Vec<NameId>,
     ids: Vec<Ids>,
+    /// What waits for the names that were reached, by place and position; those among it that were
+    /// put off; and the names, each with its stretch of the first.
+    waiting: Vec<(usize, usize)>,
+    put_off: Vec<(usize, usize)>,
+    awaited: Vec<(NameId, Run)>,
     /// For lists that are needed often and never long: the packages of a name and where they are,
-    /// what they are by identity, the packages that wait for a name, and what these give.
+    /// and what they are by identity.
     own: Vec<(usize, Giver)>,
     of_name: BTreeMap<Sha1, PackageId>,
-    waiting: Vec<PackageId>,
-    triggered: Vec<NameId>,
 }
 
 pub(super) fn universe<'a>(
@@ -124,10 +129,11 @@ pub(super) fn universe<'a>(
         passed_over: Vec::new(),
         queue: Vec::new(),
         ids,
+        waiting: Vec::new(),
+        put_off: Vec::new(),
+        awaited: Vec::new(),
         own: Vec::new(),
         of_name: BTreeMap::new(),
-        waiting: Vec::new(),
-        triggered: Vec::new(),
     };
     // No name in an index is empty or holds a space.
     reach.name_nowhere((0, 0), " ");
@@ -154,6 +160,7 @@ pub(super) fn universe<'a>(
     while let Some(id) = reach.queue.pop() {
         reach.expand(id);
     }
+    reach.settle_waiting();
     reach.settle_passed_over();
     let universe = reach.universe;
     Ok(Universe { places, ..universe })
@@ -294,7 +301,7 @@ impl<'a> Reach<'a, '_> {
     /// Takes all that a name leads to.
     fn expand(&mut self, id: NameId) {
         let first = self.universe.providers.len();
-        let mut waiting = std::mem::take(&mut self.waiting);
+        let first_waiting = self.waiting.len();
         for place in 0..self.places.len() {
             let Some(named) = self.named(id, place) else {
                 continue;
@@ -307,9 +314,8 @@ impl<'a> Reach<'a, '_> {
                     });
                 }
             }
-            for position in named.waiting() {
-                waiting.extend(self.package_at(place, position));
-            }
+            let waiting = named.waiting().map(|position| (place, position));
+            self.waiting.extend(waiting);
         }
         let providers = run(first, &self.universe.providers);
         for at in first..self.universe.providers.len() {
@@ -317,29 +323,10 @@ impl<'a> Reach<'a, '_> {
                 self.follow(provider.package);
             }
         }
-        let mut triggered = std::mem::take(&mut self.triggered);
-        for package in waiting.drain(..) {
-            self.follow(package);
-            let universe = &self.universe;
-            if let Some(described) = universe.packages.get(package.index()) {
-                // Of what may be triggered no name is passed over.
-                let given = described.provides.of(&universe.provides);
-                triggered.push(described.name);
-                triggered.extend(given.iter().map(|(given, _)| *given));
-            }
-        }
-        self.waiting = waiting;
-        let universe = &mut self.universe;
-        let order = |id: &NameId| universe.names.get(id.index()).map(Name::table_order);
-        triggered.sort_unstable_by_key(order);
-        triggered.dedup();
-        let first = universe.triggered.len();
-        universe.triggered.append(&mut triggered);
-        self.triggered = triggered;
-        let install_if_of = run(first, &universe.triggered);
-        if let Some(name) = universe.names.get_mut(id.index()) {
+        let waiting = run(first_waiting, &self.waiting);
+        self.follow_waiting(id, waiting);
+        if let Some(name) = self.universe.names.get_mut(id.index()) {
             name.providers = providers;
-            name.install_if_of = install_if_of;
         }
     }
 
