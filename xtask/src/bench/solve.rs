@@ -112,16 +112,17 @@ pub(super) fn child(arguments: &[String]) -> Result<(), String> {
         return Err("a lane and two folders are wanted".to_owned());
     };
     let (mirror, root) = (PathBuf::from(mirror), PathBuf::from(root));
-    let keys = keys(&root.join("etc/apk/keys"))?;
     match lane.as_str() {
         "prepare" => prepare(&mirror, &root),
-        "warm" => warm(&mirror, &root, &keys),
-        _ => cold(&mirror, &root, &keys),
+        "warm" => warm(&mirror, &root),
+        _ => cold(&mirror, &root),
     }
 }
 
 /// Solves over indexes as they came.
-fn cold(mirror: &Path, root: &Path, keys: &Keyring) -> Result<(), String> {
+fn cold(mirror: &Path, root: &Path) -> Result<(), String> {
+    let keys = keys(&root.join("etc/apk/keys"))?;
+    let keys = &keys;
     let indexes = std::thread::scope(|scope| {
         let open = |name| {
             let bytes = fs_err::read(compressed(mirror, name)).map_err(text)?;
@@ -139,20 +140,26 @@ fn cold(mirror: &Path, root: &Path, keys: &Keyring) -> Result<(), String> {
 /// Solves over indexes that were read before: over their parsed forms, which are kept by the
 /// indexes' hashes. Whether the indexes have these hashes is found out beside it, and without that
 /// there is no solution.
-fn warm(mirror: &Path, root: &Path, keys: &Keyring) -> Result<(), String> {
+fn warm(mirror: &Path, root: &Path) -> Result<(), String> {
     let [main, community] = REPOSITORIES;
     std::thread::scope(|scope| {
         let (sender, receiver) = mpsc::channel();
+        let (keys_sender, keys_receiver) = mpsc::channel();
         let beside = scope.spawn(move || {
             // Nobody waits for it where the other one cannot be read.
-            let _ = sender.send(read_parsed(root, main, keys));
+            let _ = sender.send(read_parsed(root, main));
+            let _ = keys_sender.send(keys(&root.join("etc/apk/keys")));
             REPOSITORIES
                 .into_iter()
                 .try_for_each(|name| check(&compressed(mirror, name), known_hash(root, name)?))
         });
-        let (community, _) = read_parsed(root, community, keys)?;
-        let (main, _) = receiver.recv().map_err(text)??;
-        let indexes = [main, community];
+        let community = read_parsed(root, community)?;
+        let main = receiver.recv().map_err(text)??;
+        let keys = keys_receiver.recv().map_err(text)??;
+        if !(main.1.is_trusted(&keys) && community.1.is_trusted(&keys)) {
+            return Err("an index is not trusted".to_owned());
+        }
+        let indexes = [main.0, community.0];
         let solved = solution(&indexes, root);
         joined(beside)?;
         // The process ends now, and with it goes its memory.
@@ -170,20 +177,14 @@ fn all<T>(results: [Result<T, String>; REPOSITORIES.len()]) -> Result<Vec<T>, St
     results.into_iter().collect()
 }
 
-/// Reads the parsed form of the index that has the hash which the cache knows it by, and asks
-/// whether the key that signed it is trusted.
-fn read_parsed(root: &Path, name: &str, keys: &Keyring) -> Result<(Index, Origin), String> {
+/// Reads the parsed form of the index that has the hash which the cache knows it by.
+fn read_parsed(root: &Path, name: &str) -> Result<(Index, Origin), String> {
     let file = fs_err::File::open(root.join(name)).map_err(text)?;
     let length = file.metadata().map_err(text)?.len();
     let length = usize::try_from(length).map_err(text)?;
     let parsed = Memory::read(file, length).map_err(text)?;
     let read = Index::from_parsed(parsed, known_hash(root, name)?, Dialect::V2);
-    let (index, origin) = read.ok_or("the parsed form is no good")?;
-    if origin.is_trusted(keys) {
-        Ok((index, origin))
-    } else {
-        Err("the index is not trusted".to_owned())
-    }
+    read.ok_or_else(|| "the parsed form is no good".to_owned())
 }
 
 /// Returns the hash that the cache knows an index by.

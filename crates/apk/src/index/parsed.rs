@@ -137,6 +137,7 @@ impl Parsed {
 }
 
 impl<'a> Packages<'a> {
+    #[inline]
     pub(super) fn get(&self, position: usize) -> Option<Package<'a>> {
         Some(Package {
             pool: self.pool,
@@ -145,6 +146,7 @@ impl<'a> Packages<'a> {
         })
     }
 
+    #[inline]
     pub(super) fn provides(&self, position: usize) -> Provides<'a> {
         let before = position.checked_sub(1);
         let before = before.and_then(|before| self.get(before));
@@ -152,11 +154,13 @@ impl<'a> Packages<'a> {
         Provides(self.links(start, self.ends(position)[0]).iter())
     }
 
+    #[inline]
     pub(super) fn depends(&self, position: usize) -> Links<'a> {
         let [start, end, _] = self.ends(position);
         self.dependencies(start, end)
     }
 
+    #[inline]
     pub(super) fn install_if(&self, position: usize) -> Links<'a> {
         let [_, start, end] = self.ends(position);
         self.dependencies(start, end)
@@ -171,10 +175,12 @@ impl<'a> Packages<'a> {
         dependency::list(text, self.dialect).next()
     }
 
+    #[inline]
     fn ends(&self, position: usize) -> [u32; 3] {
         self.get(position).map_or([0; 3], |package| package.ends())
     }
 
+    #[inline]
     fn links(&self, start: u32, end: u32) -> &'a [Word] {
         self.links
             .get(start as usize..end as usize)
@@ -183,11 +189,13 @@ impl<'a> Packages<'a> {
 }
 
 impl<'a> Package<'a> {
+    #[inline]
     fn words(&self) -> [u32; 11] {
         let [_, _, _, _, _, rest @ ..] = words::<16, PACKAGE>(self.bytes);
         rest
     }
 
+    #[inline]
     fn ends(&self) -> [u32; 3] {
         let [.., provides, depends, install_if] = self.words();
         [provides, depends, install_if]
@@ -252,6 +260,7 @@ impl<'a> Package<'a> {
 }
 
 /// Takes a link: the position of its name, and where the rest of it begins in the pool.
+#[inline]
 fn next(links: &mut std::slice::Iter<'_, Word>) -> Option<(usize, Option<u32>)> {
     let word = u32::from_le_bytes(*links.next()?);
     if word & WRITTEN == 0 {
@@ -264,6 +273,7 @@ fn next(links: &mut std::slice::Iter<'_, Word>) -> Option<(usize, Option<u32>)> 
 impl<'a> Iterator for Links<'a> {
     type Item = Link<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Link<'a>> {
         let (name, at) = next(&mut self.0)?;
         let Some(at) = at else {
@@ -280,6 +290,7 @@ impl<'a> Iterator for Links<'a> {
 impl Iterator for Provides<'_> {
     type Item = (usize, Option<TextAt>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let (name, version) = next(&mut self.0)?;
         Some((name, version.and_then(TextAt::new)))

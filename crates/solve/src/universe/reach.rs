@@ -16,7 +16,8 @@ use prebake_apk::index::{Giver, Link, Named, name_hash};
 use prebake_apk::version::Dialect;
 
 use super::{
-    Key, Name, NameId, Package, PackageId, Place, Provider, Run, Universe, Wanted, Written, named,
+    FORBIDDEN, Key, Name, NameId, Package, PackageId, Place, Provider, Run, Universe, Wanted,
+    Written, named,
 };
 use crate::request::{Repository, Request};
 use crate::table;
@@ -68,7 +69,7 @@ struct Reach<'a, 'r> {
     ids: Vec<Ids>,
     /// What waits for the names that were reached, by place and position; those among it that were
     /// put off; and the names, each with its stretch of the first.
-    waiting: Vec<(usize, usize)>,
+    waiting: Vec<Key>,
     put_off: Vec<(usize, usize)>,
     awaited: Vec<(NameId, Run)>,
     /// For lists that are needed often and never long: the packages of a name and where they are,
@@ -89,10 +90,15 @@ pub(super) fn universe<'a>(
     let mut ids = Vec::new();
     for (index, repository) in installed.into_iter().chain(repositories) {
         let directory = index.directory(request.dialect).ok_or(OtherDialect)?;
-        ids.push(Ids {
-            names: vec![0; directory.positions()],
-            packages: vec![0; index.len()],
-        });
+        let mut known = Ids {
+            names: Vec::new(),
+            packages: Vec::new(),
+        };
+        // Written to once all over: memory that is only said to be empty would be got twice, for
+        // reading and then for writing, and that takes longer.
+        known.names.resize(directory.positions(), 0);
+        known.packages.resize(index.len(), 0);
+        ids.push(known);
         places.push(Place {
             directory,
             repository,
@@ -206,10 +212,16 @@ impl<'a> Reach<'a, '_> {
 
     /// Returns the id of the name at a position of a place's directory: of one that is only
     /// depended on there, what it is elsewhere.
+    #[inline]
     fn name_at(&mut self, place: usize, at: usize) -> Option<NameId> {
-        if let Some(id) = self.ids.get(place)?.names.get(at)?.checked_sub(1) {
-            return Some(NameId(id));
+        match self.ids.get(place)?.names.get(at)?.checked_sub(1) {
+            Some(id) => Some(NameId(id)),
+            None => self.new_name_at(place, at),
         }
+    }
+
+    #[inline(never)]
+    fn new_name_at(&mut self, place: usize, at: usize) -> Option<NameId> {
         let directory = &self.places.get(place)?.directory;
         let named = directory.get(at)?;
         if at < directory.len() {
@@ -314,7 +326,9 @@ impl<'a> Reach<'a, '_> {
                     });
                 }
             }
-            let waiting = named.waiting().map(|position| (place, position));
+            let waiting = named
+                .waiting()
+                .map(|position| (place as u32, position as u32));
             self.waiting.extend(waiting);
         }
         let providers = run(first, &self.universe.providers);
@@ -447,17 +461,17 @@ impl<'a> Reach<'a, '_> {
         }
         let provides = run(first, &self.universe.provides);
         let first = self.universe.wanted.len();
-        for link in referring.depends() {
+        referring.depends().for_each(|link| {
             let wanted = self.wanted(place, link);
             self.enqueue(wanted.name);
             self.universe.wanted.push(wanted);
-        }
+        });
         let depends = run(first, &self.universe.wanted);
         let first = self.universe.wanted.len();
-        for link in referring.install_if() {
+        referring.install_if().for_each(|link| {
             let wanted = self.wanted(place, link);
             self.universe.wanted.push(wanted);
-        }
+        });
         let install_if = run(first, &self.universe.wanted);
         let installable = match self.universe.dialect {
             Dialect::V2 => true,
@@ -478,6 +492,7 @@ impl<'a> Reach<'a, '_> {
     }
 
     /// Looks the name of a dependency up.
+    #[inline]
     fn wanted(&mut self, place: usize, link: Link<'a>) -> Wanted {
         match link {
             Link::Plain(at) => {
@@ -514,21 +529,17 @@ impl<'a> Reach<'a, '_> {
 
     fn more(&mut self, name: NameId, conflict: bool, written: Written) -> Wanted {
         self.universe.written.push(written);
+        let flag = if conflict { FORBIDDEN } else { 0 };
         Wanted {
             name,
-            conflict,
-            written: self.universe.written.len() as u32,
+            more: self.universe.written.len() as u32 | flag,
         }
     }
 }
 
 /// A dependency on nothing but a name.
 fn plain(name: NameId) -> Wanted {
-    Wanted {
-        name,
-        conflict: false,
-        written: 0,
-    }
+    Wanted { name, more: 0 }
 }
 
 /// Returns the stretch of a list from a place to its end.

@@ -18,7 +18,7 @@ impl Reach<'_, '_> {
         }
         self.awaited.push((id, waiting));
         for at in waiting.start..waiting.end {
-            let Some((place, position)) = self.waiting.get(at as usize).copied() else {
+            let Some((place, position)) = self.waiting(at) else {
                 break;
             };
             if self.is_alone(place, position) {
@@ -27,6 +27,11 @@ impl Reach<'_, '_> {
                 self.follow(package);
             }
         }
+    }
+
+    fn waiting(&self, at: u32) -> Option<(usize, usize)> {
+        let (place, position) = self.waiting.get(at as usize)?;
+        Some((*place as usize, *position as usize))
     }
 
     /// Says whether nothing but what a package waits for has to do with it, as far as is known.
@@ -58,24 +63,29 @@ impl Reach<'_, '_> {
         }
         let mut triggered = Vec::new();
         for (id, waiting) in std::mem::take(&mut self.awaited) {
-            for (place, position) in waiting.of(&self.waiting) {
-                let package = self.package_id(*place, *position);
+            for at in waiting.start..waiting.end {
+                let position = self.waiting(at);
+                let package = position.and_then(|(place, at)| self.package_id(place, at));
                 let followed = package.filter(|package| self.is_followed(*package));
                 let universe = &self.universe;
                 let described = followed.and_then(|package| universe.packages.get(package.index()));
                 if let Some(described) = described {
                     // Of what may be triggered no name is passed over.
                     let given = described.provides.of(&universe.provides);
-                    triggered.push(described.name);
-                    triggered.extend(given.iter().map(|(given, _)| *given));
+                    let given = given.iter().map(|(given, _)| *given);
+                    triggered.extend(std::iter::once(described.name).chain(given).map(|given| {
+                        let order = universe.names.get(given.index()).map(Name::table_order);
+                        (order, given)
+                    }));
                 }
             }
-            let universe = &mut self.universe;
-            let order = |id: &NameId| universe.names.get(id.index()).map(Name::table_order);
-            triggered.sort_unstable_by_key(order);
+            triggered.sort_unstable();
             triggered.dedup();
+            let universe = &mut self.universe;
             let first = universe.triggered.len();
-            universe.triggered.append(&mut triggered);
+            universe
+                .triggered
+                .extend(triggered.drain(..).map(|(_, given)| given));
             let install_if_of = run(first, &universe.triggered);
             if let Some(name) = universe.names.get_mut(id.index()) {
                 name.install_if_of = install_if_of;
