@@ -12,6 +12,13 @@ pub trait Sources {
     /// Opens a source's uncompressed archive at its start. It is read forwards, once for each
     /// image, as a rule; a tree whose order is not that of its sources only makes it slower.
     fn open(&mut self, source: SourceId) -> io::Result<Box<dyn Read>>;
+
+    /// Returns the content that begins `offset` bytes into a source's uncompressed archive, if it
+    /// is in memory: the very bytes of which the tree has the length and the SHA-1.
+    fn held(&self, source: SourceId, offset: u64) -> Option<&[u8]> {
+        let _ = (source, offset);
+        None
+    }
 }
 
 /// A reader of sources that keeps the one open that it reads from.
@@ -34,6 +41,11 @@ impl<'a> Forward<'a> {
             open: None,
             buffer: Vec::new(),
         }
+    }
+
+    /// Returns a content that is in memory.
+    pub(crate) fn held(&self, source: SourceId, offset: u64) -> Option<&[u8]> {
+        self.sources.held(source, offset)
     }
 
     /// Returns a reader of what begins `offset` bytes into a source.

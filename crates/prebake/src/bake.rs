@@ -1,18 +1,16 @@
 //! From inputs that are on this machine to a tree: checked, then merged.
 
-use std::io::{self, Read};
+use std::sync::Arc;
 
-use prebake_apk::digest::{Sha1, Sha256};
-use prebake_apk::entry::{Entry, EntryKind};
+use prebake_apk::digest::Sha256;
 use prebake_apk::package::ScriptKind;
 use prebake_apk::path::GuestPath;
 use prebake_fetch::Blob;
 use prebake_image::ImageError;
 use prebake_image::plan::Plan;
-use prebake_rootfs::merge::{Base, MAX_INLINE, NewPackage};
+use prebake_rootfs::merge::{Base, NewPackage};
 use prebake_rootfs::tree::FileContent;
 use prebake_rootfs::{Content, Merge, MergeError, Report, SourceId, Tree};
-use sha1::Digest as _;
 
 use crate::ahead::ahead;
 use crate::arch::Arch;
@@ -29,9 +27,6 @@ use crate::reporter::Stage;
 use crate::scan::{self, Scanned};
 use crate::scripts::{self, Effect, Run, Scripts};
 use crate::{unusual, world};
-
-/// How much of a file's content is hashed at once.
-const HASH_BUFFER: usize = 64 << 10;
 
 /// A tree being put together for one architecture.
 #[derive(Debug)]
@@ -73,7 +68,7 @@ impl<'c> Bake<'c> {
         let mut bake = Self {
             arch,
             merge: Merge::new(0),
-            blobs: Blobs::new(std::sync::Arc::clone(&context.reporter)),
+            blobs: Blobs::new(Arc::clone(&context.reporter)),
             epoch: 0,
             context,
             authority,
@@ -113,14 +108,15 @@ impl<'c> Bake<'c> {
     /// Reads every entry of a base.
     fn read_base(&mut self, locked: &LockedBase, blob: &Blob) -> Result<(), Error> {
         let arch = self.arch;
-        for (entry, file) in scan::base(arch, locked, blob, self.context)?.0 {
+        let (listing, contents) = scan::base(arch, locked, blob, self.blobs.room(), self.context)?;
+        for (entry, file) in listing.0 {
             self.epoch = self.epoch.max(entry.mtime);
             unusual::check_name(self.recipe, "base", &locked.url, &entry)?;
             self.merge
                 .base_entry(entry, file)
                 .map_err(|source| Error::Merge { arch, source })?;
         }
-        self.blobs.add(SourceId::BASE, blob.clone());
+        self.blobs.add(SourceId::BASE, blob.clone(), contents);
         Ok(())
     }
 
@@ -167,8 +163,10 @@ impl<'c> Bake<'c> {
         let packages = packages.zip(blobs);
         // Hashing and inflating take longer than merging, and need nothing of it.
         let arch = self.arch;
-        let scan =
-            |(locked, blob): (&LockedPackage, &Blob)| scan::package(arch, locked, blob, context);
+        let room = Arc::clone(self.blobs.room());
+        let scan = |(locked, blob): (&LockedPackage, &Blob)| {
+            scan::package(arch, locked, blob, &room, context)
+        };
         let threads = context.threads.get();
         ahead(packages.clone(), threads, scan, |scanned| {
             let mut packages = packages;
@@ -294,6 +292,7 @@ impl<'c> Bake<'c> {
             stanza,
             scripts,
             listing,
+            contents,
         } = scanned;
         let expect = |what, found, expected| self.expect(locked, what, found, expected);
         expect("the identity", identity.to_apk(), locked.identity.to_apk())?;
@@ -322,7 +321,7 @@ impl<'c> Bake<'c> {
                 self.merged(taken)?;
             }
         }
-        self.blobs.add(own, blob.clone());
+        self.blobs.add(own, blob.clone(), contents);
         let ended = self.merge.end_package();
         self.merged(ended)?;
         self.take_scripts()
@@ -345,45 +344,6 @@ impl<'c> Bake<'c> {
             report,
         })
     }
-}
-
-/// Reads the content that passes now: into memory if the merge needs it, else only its digest.
-pub(crate) fn content(
-    entry: &Entry,
-    source: SourceId,
-    reader: &mut impl Read,
-) -> io::Result<Option<FileContent>> {
-    if entry.kind != EntryKind::File {
-        return Ok(None);
-    }
-    if Merge::wants_inline(&entry.path) {
-        if entry.size > MAX_INLINE {
-            return Err(io::Error::other(format!(
-                "it has {} bytes, more than {MAX_INLINE}",
-                entry.size
-            )));
-        }
-        let mut bytes = Vec::new();
-        reader.read_to_end(&mut bytes)?;
-        return Ok(Some(FileContent::inline(bytes)));
-    }
-    let mut hash = sha1::Sha1::new();
-    let mut buffer = vec![0; HASH_BUFFER.min(entry.size as usize)];
-    loop {
-        let count = reader.read(&mut buffer)?;
-        let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else {
-            break;
-        };
-        hash.update(bytes);
-    }
-    Ok(Some(FileContent {
-        content: Content::Source {
-            source,
-            offset: entry.offset,
-        },
-        size: entry.size,
-        sha1: Sha1::new(hash.finalize().into()),
-    }))
 }
 
 impl Baked {

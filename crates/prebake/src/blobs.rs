@@ -1,5 +1,6 @@
 //! The files that a tree's contents are in, opened again to be written.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, BufReader, Read};
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use prebake_fetch::Blob;
 use prebake_image::Sources;
 use prebake_rootfs::SourceId;
 
+use crate::contents::{Contents, MAX_HELD, Room};
 use crate::reporter::Reporter;
 
 /// How much of a file is read at once.
@@ -20,6 +22,9 @@ pub(crate) const READ_BUFFER: usize = 128 << 10;
 /// The base and the packages of one bake, by the numbers that the merge gave them.
 pub(crate) struct Blobs {
     files: Vec<(SourceId, Blob)>,
+    /// What of them is in memory.
+    contents: BTreeMap<SourceId, Contents>,
+    room: Arc<Room>,
     reporter: Arc<dyn Reporter>,
     /// How many of the files' bytes were read for the image that is being written.
     read: Arc<AtomicU64>,
@@ -36,13 +41,23 @@ impl Blobs {
     pub(crate) fn new(reporter: Arc<dyn Reporter>) -> Self {
         Self {
             files: Vec::new(),
+            contents: BTreeMap::new(),
+            room: Arc::new(Room::new(MAX_HELD)),
             reporter,
             read: Arc::default(),
         }
     }
 
-    pub(crate) fn add(&mut self, source: SourceId, blob: Blob) {
+    /// Adds a file, with its contents if they are in memory.
+    pub(crate) fn add(&mut self, source: SourceId, blob: Blob, contents: Option<Contents>) {
         self.files.push((source, blob));
+        self.contents
+            .extend(contents.map(|contents| (source, contents)));
+    }
+
+    /// Returns the room that there is for contents.
+    pub(crate) fn room(&self) -> &Arc<Room> {
+        &self.room
     }
 
     /// Returns the SHA-256 of a source's file.
@@ -59,6 +74,10 @@ impl Blobs {
 }
 
 impl Sources for Blobs {
+    fn held(&self, source: SourceId, offset: u64) -> Option<&[u8]> {
+        self.contents.get(&source)?.get(offset)
+    }
+
     /// Opens a file anew, and hashes it anew before a byte of it is given out: the cache may have
     /// changed since it was merged.
     fn open(&mut self, source: SourceId) -> io::Result<Box<dyn Read>> {

@@ -14,6 +14,7 @@ mod blobs;
 mod build;
 mod changes;
 mod choose;
+mod contents;
 mod context;
 mod customise;
 pub mod document;

@@ -1,8 +1,10 @@
 //! Files that appear whole or not at all.
 
-use std::fs::TryLockError;
+use std::fs::{File, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::{Builder, JoinHandle};
 
 use fs_err::OpenOptions;
 use tempfile::NamedTempFile;
@@ -12,6 +14,10 @@ const PART_PREFIX: &str = ".prebake-";
 
 /// … and how it ends.
 const PART_SUFFIX: &str = ".part";
+
+/// How much is written before the disk is asked to begin; twice as much each time after it, so that
+/// a file of any length is synced a few times and not once for each piece.
+const FIRST_SYNC: u64 = 2 << 20;
 
 /// How often a new name is tried while other runs take the files for left-overs. Each try loses
 /// only to a run that looks at the folder in the instant between a file's making and its locking.
@@ -23,6 +29,33 @@ const TRIES: usize = 16;
 pub struct OutputFile {
     part: BufWriter<NamedTempFile>,
     path: PathBuf,
+    /// How much was written, and how much will be when the disk is asked next.
+    written: u64,
+    next: u64,
+    ahead: Option<Ahead>,
+}
+
+/// A thread that syncs a file while it is being written, so that less is left to wait for in the
+/// end. What it fails at is tried again there.
+#[derive(Debug)]
+struct Ahead {
+    ask: SyncSender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Ahead {
+    fn start(file: &File) -> Option<Self> {
+        let file = file.try_clone().ok()?;
+        // One that waits is enough: it takes all that was written by then.
+        let (ask, asked) = sync_channel(1);
+        let sync = move || {
+            while asked.recv().is_ok() {
+                let _ = file.sync_data();
+            }
+        };
+        let thread = Builder::new().name("sync".to_owned()).spawn(sync).ok()?;
+        Some(Self { ask, thread })
+    }
 }
 
 impl OutputFile {
@@ -45,6 +78,9 @@ impl OutputFile {
         Ok(Self {
             part: BufWriter::with_capacity(1 << 18, part),
             path: path.to_owned(),
+            written: 0,
+            next: FIRST_SYNC,
+            ahead: None,
         })
     }
 
@@ -54,15 +90,39 @@ impl OutputFile {
             .part
             .into_inner()
             .map_err(io::IntoInnerError::into_error)?;
+        if let Some(Ahead { ask, thread }) = self.ahead {
+            drop(ask);
+            // It cannot have panicked, and what it did not do is done now.
+            let _ = thread.join();
+        }
         part.as_file().sync_all()?;
         part.persist(&self.path).map_err(|error| error.error)?;
         sync_folder(&self.path)
     }
 }
 
+impl OutputFile {
+    /// Has what was written by now synced, while more is being written.
+    fn begin_sync(&mut self) {
+        if self.ahead.is_none() {
+            self.ahead = Ahead::start(self.part.get_ref().as_file());
+        }
+        if let Some(ahead) = &self.ahead {
+            // It is busy with what was written before.
+            let _ = ahead.ask.try_send(());
+        }
+    }
+}
+
 impl Write for OutputFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.part.write(bytes)
+        let count = self.part.write(bytes)?;
+        self.written += count as u64;
+        if self.written >= self.next {
+            self.next *= 2;
+            self.begin_sync();
+        }
+        Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -7,12 +7,12 @@ use prebake_apk::digest::Sha256;
 use prebake_apk::installed::Installed;
 use prebake_apk::tar;
 use prebake_rootfs::merge::Base;
-use prebake_rootfs::{Merge, MergeError, SourceId, Tree};
+use prebake_rootfs::{Merge, MergeError, Tree};
 use sha2::Digest as _;
 
-use crate::bake;
 use crate::error::Error;
 use crate::inspect;
+use crate::scan;
 
 /// A rootfs that was read from a `tar.gz` or `tar.zst`.
 #[derive(Debug)]
@@ -47,13 +47,12 @@ impl RootfsFile {
             .next()
             .map_err(|source| Error::Base { url: url(), source })?
         {
-            let file = bake::content(&entry, SourceId::BASE, &mut archive).map_err(|source| {
-                Error::BaseContent {
+            let file =
+                scan::content_alone(&entry, &mut archive).map_err(|source| Error::BaseContent {
                     url: url(),
                     path: entry.path.clone(),
                     source,
-                }
-            })?;
+                })?;
             merge
                 .base_entry(entry, file)
                 .map_err(|source| unreadable(path, source))?;

@@ -1,6 +1,6 @@
 //! Packages and bases, opened and read by any thread, ahead of the merge.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 
 use prebake_apk::digest::{Sha1, Sha256};
 use prebake_apk::entry::{Entry, EntryKind};
@@ -9,13 +9,14 @@ use prebake_apk::package::{Data, Package, PackageError, Script};
 use prebake_apk::pkginfo::PkgInfo;
 use prebake_apk::{gzip, tar};
 use prebake_fetch::Blob;
-use prebake_rootfs::merge::MAX_INLINE_TOTAL;
+use prebake_rootfs::merge::{MAX_INLINE, MAX_INLINE_TOTAL};
 use prebake_rootfs::tree::FileContent;
 use prebake_rootfs::{Content, Merge, MergeError, SourceId};
+use sha1::Digest as _;
 
 use crate::arch::Arch;
-use crate::bake::content;
 use crate::blobs::READ_BUFFER;
+use crate::contents::{Contents, Gathering, Room};
 use crate::context::Context;
 use crate::error::Error;
 use crate::listing::Listing;
@@ -59,6 +60,8 @@ pub(crate) struct Scanned {
     pub(crate) scripts: Vec<Script>,
     /// Its entries, or why they cannot be had.
     pub(crate) listing: Result<Listing, Error>,
+    /// Its contents, if they were read now and there was room for them.
+    pub(crate) contents: Option<Contents>,
 }
 
 /// Reads a package; its data only if it was not read before.
@@ -66,20 +69,30 @@ pub(crate) fn package(
     arch: Arch,
     locked: &LockedPackage,
     blob: &Blob,
+    room: &Room,
     context: &Context,
 ) -> Result<Scanned, Error> {
     context.alive()?;
     let package = package_file::open(locked, blob)?;
     let known = Listing::read(&context.sealed, &locked.sha256);
+    let (identity, info) = (package.identity(), package.info().clone());
+    let stanza = stanza(locked, &package);
+    let scripts = package.scripts().to_vec();
+    let mut gathering = Gathering::new(room);
+    let (listing, contents) = if let Some(listing) = known {
+        (Ok(listing), None)
+    } else {
+        let data = package.into_data();
+        let listing = data_listing(arch, locked, data, &mut gathering, context);
+        (listing, gathering.done())
+    };
     Ok(Scanned {
-        identity: package.identity(),
-        info: package.info().clone(),
-        stanza: stanza(locked, &package),
-        scripts: package.scripts().to_vec(),
-        listing: match known {
-            Some(listing) => Ok(listing),
-            None => data(arch, locked, package.into_data(), context),
-        },
+        identity,
+        info,
+        stanza,
+        scripts,
+        listing,
+        contents,
     })
 }
 
@@ -94,10 +107,11 @@ fn stanza<R: BufRead>(locked: &LockedPackage, package: &Package<R>) -> Stanza {
 }
 
 /// Reads a package's data to the end, where all of it has been checked.
-fn data<R: BufRead>(
+fn data_listing<R: BufRead>(
     arch: Arch,
     locked: &LockedPackage,
     mut data: Data<R>,
+    gathering: &mut Gathering<'_>,
     context: &Context,
 ) -> Result<Listing, Error> {
     let mut entries = Vec::new();
@@ -106,7 +120,7 @@ fn data<R: BufRead>(
     let fail = |source: PackageError| package_file::failed(locked, source);
     while let Some(entry) = data.next().map_err(fail)? {
         context.alive()?;
-        let file = package_content(&entry, &mut data, &mut buffer);
+        let file = content(&entry, entry.checksum, &mut data, gathering, &mut buffer);
         let file = file.map_err(|source| Error::PackageContent {
             package: format!("{}-{}", locked.name, locked.version),
             url: locked.url.clone(),
@@ -127,27 +141,54 @@ fn remembered(listing: Listing, held: &Held, archive: &Sha256, context: &Context
     listing
 }
 
-/// Reads the content that passes now. Whoever lets it pass holds it against its checksum.
-fn package_content(
+/// Reads the content that passes now: into memory if the merge needs it, else only its digest,
+/// which is `checked` if whoever lets the content pass holds it against that.
+fn content(
     entry: &Entry,
-    data: &mut impl Read,
+    checked: Option<Sha1>,
+    reader: &mut impl Read,
+    gathering: &mut Gathering<'_>,
     buffer: &mut [u8],
-) -> std::io::Result<Option<FileContent>> {
-    let Some(sha1) = entry.checksum else {
-        return content(entry, SourceId::BASE, data);
-    };
-    if entry.kind != EntryKind::File || Merge::wants_inline(&entry.path) {
-        return content(entry, SourceId::BASE, data);
+) -> io::Result<Option<FileContent>> {
+    if entry.kind != EntryKind::File {
+        return Ok(None);
     }
-    while data.read(buffer)? > 0 {}
+    if Merge::wants_inline(&entry.path) {
+        if entry.size > MAX_INLINE {
+            return Err(io::Error::other(format!(
+                "it has {} bytes, more than {MAX_INLINE}",
+                entry.size
+            )));
+        }
+        let mut bytes = Vec::new();
+        reader.read_to_end(&mut bytes)?;
+        return Ok(Some(FileContent::inline(bytes)));
+    }
+    let (offset, size) = (entry.offset, entry.size);
+    let sha1 = if let Some(sha1) = checked {
+        gathering.read(offset, size, reader, buffer, |_| {})?;
+        sha1
+    } else {
+        let mut hash = sha1::Sha1::new();
+        gathering.read(offset, size, reader, buffer, |bytes| hash.update(bytes))?;
+        Sha1::new(hash.finalize().into())
+    };
+    let source = SourceId::BASE;
     Ok(Some(FileContent {
-        content: Content::Source {
-            source: SourceId::BASE,
-            offset: entry.offset,
-        },
-        size: entry.size,
+        content: Content::Source { source, offset },
+        size,
         sha1,
     }))
+}
+
+/// Reads the content that passes now, as [`content`] does, and holds nothing of it beside the tree.
+pub(crate) fn content_alone(
+    entry: &Entry,
+    reader: &mut impl Read,
+) -> io::Result<Option<FileContent>> {
+    let room = Room::new(0);
+    let mut buffer = vec![0; BUFFER.min(entry.size as usize)];
+    content(entry, None, reader, &mut Gathering::new(&room), &mut buffer)
 }
 
 /// Reads a base; its archive only if it was not read before.
@@ -155,11 +196,12 @@ pub(crate) fn base(
     arch: Arch,
     locked: &LockedBase,
     blob: &Blob,
+    room: &Room,
     context: &Context,
-) -> Result<Listing, Error> {
+) -> Result<(Listing, Option<Contents>), Error> {
     let file = package_file::verified(&locked.url, blob, locked.size, &locked.sha256)?;
     if let Some(listing) = Listing::read(&context.sealed, &locked.sha256) {
-        return Ok(listing);
+        return Ok((listing, None));
     }
     let fail = |source| Error::Base {
         url: locked.url.clone(),
@@ -169,16 +211,21 @@ pub(crate) fn base(
     let mut archive = tar::Reader::new(inflated);
     let mut entries = Vec::new();
     let mut held = Held::default();
+    let mut gathering = Gathering::new(room);
+    let mut buffer = vec![0; BUFFER];
     while let Some(entry) = archive.next().map_err(fail)? {
         context.alive()?;
         let file =
-            content(&entry, SourceId::BASE, &mut archive).map_err(|source| Error::BaseContent {
-                url: locked.url.clone(),
-                path: entry.path.clone(),
-                source,
+            content(&entry, None, &mut archive, &mut gathering, &mut buffer).map_err(|source| {
+                Error::BaseContent {
+                    url: locked.url.clone(),
+                    path: entry.path.clone(),
+                    source,
+                }
             })?;
         held.count(arch, &entry, file.as_ref())?;
         entries.push((entry, file));
     }
-    Ok(remembered(Listing(entries), &held, &locked.sha256, context))
+    let listing = remembered(Listing(entries), &held, &locked.sha256, context);
+    Ok((listing, gathering.done()))
 }

@@ -331,15 +331,22 @@ impl Kitchen<'_> {
         command
     }
 
-    /// Removes from the cache what was made of downloads.
+    /// Takes out of the cache what was made of downloads. It is removed only with the kitchen: a
+    /// file system that has just freed hundreds of files is slow at making new ones for some
+    /// seconds, and a cache that never had them knows nothing of that.
     fn forget_what_was_made(&self) {
         let Ok(folders) = fs_err::read_dir(self.path("cache/v1")) else {
             return;
         };
+        let gone = self.path("gone");
+        // It may be there already.
+        let _ = fs_err::create_dir(&gone);
         for folder in folders.flatten() {
-            if folder.file_name() != "sha256" && folder.file_name() != "url" {
+            let name = folder.file_name();
+            if name != "sha256" && name != "url" {
+                let count = fs_err::read_dir(&gone).map_or(0, Iterator::count);
                 // What stays is seen by its time.
-                let _ = fs_err::remove_dir_all(folder.path());
+                let _ = fs_err::rename(folder.path(), gone.join(count.to_string()));
             }
         }
     }

@@ -14,9 +14,6 @@ const LENGTH_ORDER: [usize; 19] = [
     16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15,
 ];
 
-/// How many bits a length and a distance have at most with all that belongs to them.
-const LONGEST: usize = 48;
-
 /// The symbol that ends a block, and how many symbols for literals and lengths there are.
 const END_OF_BLOCK: usize = 256;
 const LITERALS: usize = 288;
@@ -59,7 +56,7 @@ pub(super) fn walk(stream: &[u8]) -> Option<Walked> {
     }
 }
 
-/// What follows a symbol.
+/// What follows a symbol, or a few literals and one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Step {
     /// How many bits it takes: of its code, and those that belong to it. 0 for no code.
@@ -108,6 +105,8 @@ struct Code {
     counts: [usize; LONGEST_CODE + 1],
     /// What follows the symbols, by the length of their codes and then by their numbers.
     sorted: Vec<Step>,
+    /// How many of the bits that are looked up at once are the code.
+    lengths: [u8; 1 << QUICK],
 }
 
 impl Code {
@@ -120,6 +119,7 @@ impl Code {
         *counts.first_mut()? = 0;
         let mut sorted = Vec::with_capacity(lengths.len());
         let mut quick = [Step::default(); 1 << QUICK];
+        let mut own = [0; 1 << QUICK];
         let mut code = 0_usize;
         for length in 1..=LONGEST_CODE {
             code <<= 1;
@@ -137,8 +137,9 @@ impl Code {
                 if length <= QUICK {
                     // A code's first bit is the lowest of those to come.
                     let reversed = code.reverse_bits() >> (usize::BITS as usize - length);
-                    for slot in quick.iter_mut().skip(reversed).step_by(1 << length) {
-                        *slot = step;
+                    let slots = quick.iter_mut().zip(&mut own);
+                    for slot in slots.skip(reversed).step_by(1 << length) {
+                        (*slot.0, *slot.1) = (step, length as u8);
                     }
                 }
                 code += 1;
@@ -148,7 +149,32 @@ impl Code {
             quick,
             counts,
             sorted,
+            lengths: own,
         })
+    }
+
+    /// Returns the quick table of a code for literals, with literals looked up together with what
+    /// follows them as far as all of it is seen.
+    fn together(&self) -> [Step; 1 << QUICK] {
+        let mut quick = self.quick;
+        for (index, step) in quick.iter_mut().enumerate() {
+            let length = |index| self.lengths.get(index).copied().map(usize::from);
+            let mut seen = length(index).unwrap_or_default();
+            while step.bits != 0 && step.then == Then::Next {
+                let rest = index >> seen;
+                let next = self.quick.get(rest).filter(|next| next.bits != 0);
+                let Some((next, length)) = next.zip(length(rest)) else {
+                    break;
+                };
+                if seen + length > QUICK {
+                    break;
+                }
+                seen += length;
+                step.bits += next.bits;
+                step.then = next.then;
+            }
+        }
+        quick
     }
 
     /// Finds a code that is longer than [`QUICK`] bits.
@@ -291,26 +317,29 @@ impl<'s> Bits<'s> {
 
     /// Takes everything to the end of a block.
     fn skip_codes(&mut self, literals: &Code, distances: &Code) -> Option<()> {
+        let mut quick = [Step::default(); 2 << QUICK];
+        let (first, second) = quick.split_at_mut(1 << QUICK);
+        first.copy_from_slice(&literals.together());
+        second.copy_from_slice(&distances.quick);
+        // Whether a literal or a distance comes is not to be foreseen, so that it decides which half
+        // of the table is looked into next and not where the program goes on.
+        let mut half = 0;
         loop {
-            if self.count < LONGEST {
-                self.fill();
-            }
-            match self.skip_code(literals)? {
-                Then::Next => {}
-                Then::Distance => {
-                    self.skip_code(distances)?;
+            self.fill();
+            // What is held is enough for two, of which one is a distance.
+            for _ in 0..2 {
+                let seen = self.held as usize & ((1 << QUICK) - 1);
+                let mut step = *quick.get(half | seen)?;
+                if step.bits == 0 {
+                    let code = if half == 0 { literals } else { distances };
+                    step = code.find(self.held)?;
                 }
-                Then::End => return Some(()),
+                self.drop(usize::from(step.bits))?;
+                if step.then == Then::End {
+                    return Some(());
+                }
+                half = usize::from(step.then == Then::Distance) << QUICK;
             }
         }
-    }
-
-    fn skip_code(&mut self, code: &Code) -> Option<Then> {
-        let mut step = *code.quick.get(self.held as usize & ((1 << QUICK) - 1))?;
-        if step.bits == 0 {
-            step = code.find(self.held)?;
-        }
-        self.drop(usize::from(step.bits))?;
-        Some(step.then)
     }
 }

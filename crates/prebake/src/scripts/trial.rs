@@ -58,11 +58,11 @@ impl Base {
         let cache = tempfile::tempdir().unwrap();
         let mut blobs = Blobs::new(Arc::new(Silent));
         let blob = Cache::open(cache.path().to_owned()).put(&bytes).unwrap();
-        blobs.add(SourceId::BASE, blob);
+        blobs.add(SourceId::BASE, blob, None);
         let mut archive = tar::Reader::new(gzip::Reader::new(bytes.as_slice()));
         let mut merge = Merge::new(0);
         while let Some(mut entry) = archive.next().unwrap() {
-            let content = crate::bake::content(&entry, SourceId::BASE, &mut archive).unwrap();
+            let content = crate::scan::content_alone(&entry, &mut archive).unwrap();
             if change(&mut entry) {
                 merge.base_entry(entry, content).unwrap();
             }
