@@ -555,7 +555,8 @@ mod tests {
     use std::fmt::Write as _;
 
     use prebake_apk::dependency;
-    use prebake_apk::index::Index;
+    use prebake_apk::digest::Sha256;
+    use prebake_apk::index::{Index, Origin};
 
     use super::*;
     use crate::order::Order;
@@ -582,13 +583,14 @@ mod tests {
         let mut text = String::new();
         for _ in 0..3 + numbers.below(8) {
             let checksum = numbers.below(9);
-            let name = ["a", "b", "c", "d", "e", "f", "g"][numbers.below(7) as usize];
+            // Nothing leads to the last two but the world, and what waits for them is put off.
+            let name = ["a", "b", "c", "d", "e", "f", "g", "h", "k"][numbers.below(9) as usize];
             let version = 1 + numbers.below(3);
             let asked = [
                 "a", "b", "c", "d>1", "so:x", "so:y=1", "!e", "z", "!so:z", "f",
             ];
             let given = ["so:x", "so:x=1", "so:y=1", "so:z", "a", "v=2"];
-            let awaited = ["a", "b", "so:x", "v", "!c"];
+            let awaited = ["a", "b", "so:x", "v", "!c", "h", "h", "k"];
             let depends = numbers.words(3, &asked);
             let provides = numbers.words(2, &given);
             let install_if = numbers.words(numbers.0 % 3, &awaited);
@@ -600,6 +602,21 @@ mod tests {
             .unwrap();
         }
         Index::parse(text.into_bytes()).unwrap()
+    }
+
+    /// Returns an index as it is read from its parsed form.
+    fn parsed(index: &Index, dialect: Dialect) -> Index {
+        let sha256 = Sha256::of(b"");
+        let origin = Origin {
+            sha256,
+            fingerprint: sha256,
+            key_name: String::new(),
+            signers: Vec::new(),
+            description: Vec::new(),
+            made: None,
+        };
+        let bytes = index.to_parsed(&origin, dialect).unwrap();
+        Index::from_parsed(bytes, sha256, dialect).unwrap().0
     }
 
     fn solution(request: &Request<'_>, scope: Scope) -> Option<Solution> {
@@ -619,7 +636,7 @@ mod tests {
                 index(&mut numbers),
             );
             let repositories = [&one, &two].map(|index| Repository { index, tag: None });
-            let world = numbers.words(3, &["a", "b>1", "c", "so:x", "!d", "v", "nowhere"]);
+            let world = numbers.words(3, &["a", "b>1", "c", "so:x", "!d", "v", "nowhere", "h"]);
             let dialect = [Dialect::V2, Dialect::V3][numbers.below(2) as usize];
             let world: Vec<_> = dependency::list(&world, dialect).collect();
             let request = Request {
@@ -633,6 +650,17 @@ mod tests {
             };
             let some = solution(&request, Scope::Reachable);
             assert_eq!(some, solution(&request, Scope::Everything), "{request:?}");
+            let (one, two) = (parsed(&one, dialect), parsed(&two, dialect));
+            let repositories = [&one, &two].map(|index| Repository { index, tag: None });
+            let over_parsed = Request {
+                repositories: &repositories,
+                ..request
+            };
+            assert_eq!(
+                some,
+                solution(&over_parsed, Scope::Reachable),
+                "{request:?}"
+            );
             solved += u32::from(some.is_some());
             let count = |scope| Universe::new(&request, scope).unwrap().packages.len();
             left_out += count(Scope::Everything) - count(Scope::Reachable);
