@@ -601,6 +601,21 @@ mod tests {
             )
             .unwrap();
         }
+        // As documentation is: nothing refers to it, and it refers to nothing.
+        for _ in 0..numbers.below(4) {
+            let (checksum, number) = (numbers.below(9), numbers.below(20));
+            let awaited = ["a", "b", "c", "so:x", "h"];
+            let install_if = format!(
+                "{} {}",
+                awaited[numbers.below(5) as usize],
+                numbers.words(1, &awaited)
+            );
+            write!(
+                text,
+                "C:Q1qKcZ+j23xssAXmgQhkOO8dHn{checksum}Ww=\nP:alone{number}\nV:1\ni:{install_if}\n\n"
+            )
+            .unwrap();
+        }
         Index::parse(text.into_bytes()).unwrap()
     }
 
