@@ -3,20 +3,25 @@
 //! Each measure is a process, started as a user would start it, ours and the other's in turn, so
 //! that whatever else the machine does hits both. Medians and their ratio are printed.
 
+mod apko;
 mod bake;
 mod download;
+mod goals;
 mod launch;
+mod sizes;
 mod solve;
 mod wire;
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use goals::Goals;
+
 /// How often each process is run.
 const ROUNDS: usize = 15;
 
-/// One part of the benchmark: it prints a table.
-type Part = fn() -> Result<(), String>;
+/// One part of the benchmark: it prints a table, and says how far its goals are met.
+type Part = fn(&mut Goals) -> Result<(), String>;
 
 /// Runs the parts that are named; all of them where none is.
 pub(crate) fn run(parts: &[String]) -> Result<(), String> {
@@ -29,11 +34,12 @@ pub(crate) fn run(parts: &[String]) -> Result<(), String> {
             "as a release is"
         }
     ));
-    let all: [(&str, Part); 4] = [
+    let all: [(&str, Part); 5] = [
         ("solve", solve::bench),
         ("bake", bake::bench),
+        ("apko", |_| apko::bench()),
         ("download", download::bench),
-        ("launch", launch::bench),
+        ("launch", |_| launch::bench()),
     ];
     if let Some(part) = parts
         .iter()
@@ -41,11 +47,13 @@ pub(crate) fn run(parts: &[String]) -> Result<(), String> {
     {
         return Err(format!("no part of the benchmark is called `{part}`"));
     }
+    let mut goals = Goals::default();
     for (name, bench) in all {
         if parts.is_empty() || parts.iter().any(|part| part == name) {
-            bench()?;
+            bench(&mut goals)?;
         }
     }
+    goals.print();
     Ok(())
 }
 

@@ -7,6 +7,7 @@ mod kitchen;
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use kitchen::Kitchen;
 use prebake_testkit::base::BaseBuilder;
@@ -205,6 +206,18 @@ fn one_package_that_changed_leaves_the_rest() {
     assert!(added < expected.len() as u64, "{added}");
 }
 
+/// Builds a program of Go's own readers.
+fn go_reader(test: &str, kitchen: &Kitchen) -> Option<PathBuf> {
+    let go = judge::program(test, "go")?;
+    let source = kitchen.path("reader.go");
+    fs_err::write(&source, include_str!("segments/reader.go")).unwrap();
+    let program = kitchen.path("reader");
+    let words = [program.display().to_string(), source.display().to_string()];
+    let built = go.run(["build", "-o", &words[0], &words[1]]);
+    assert!(built.success, "{}", built.stderr);
+    Some(program)
+}
+
 #[test]
 fn every_level_and_format_is_read_by_others() {
     let test = "every_level_and_format_is_read_by_others";
@@ -228,6 +241,8 @@ fn every_level_and_format_is_read_by_others() {
     let key = fs_err::read(server_mirror.key_file()).unwrap();
     kitchen.write("keys/testkit.rsa.pub", key);
     kitchen.run(&["build"]).expect(0);
+    let go = go_reader(test, &kitchen);
+    let lock = fs_err::read_to_string(kitchen.path("prebake.lock")).unwrap();
     for (path, _) in &outputs {
         kitchen.run(&["verify", path]).expect(0);
         let archive = kitchen.path(path).display().to_string();
@@ -238,15 +253,24 @@ fn every_level_and_format_is_read_by_others() {
                 "{path}"
             );
         }
-        if let (true, Some(busybox)) = (
-            Path::new(path).extension().is_some_and(|end| end == "gz"),
-            judge::busybox(test),
-        ) {
+        if Path::new(path).extension().is_some_and(|end| end != "gz") {
+            continue;
+        }
+        if let Some(busybox) = judge::busybox(test) {
             let listed = busybox.run(["tar", "-tzf", &archive]);
             assert!(
                 listed.success && listed.stdout.contains("usr/share/zlast/text"),
                 "{path}"
             );
+        }
+        if let Some(go) = &go {
+            let read = Command::new(go).arg(&archive).output().unwrap();
+            assert!(read.status.success(), "{path}: {read:?}");
+            let said = String::from_utf8(read.stdout).unwrap();
+            assert!(said.contains("usr/share/zlast/text\n"), "{path}: {said}");
+            // All of the stream, as the lock has it.
+            let digest = said.lines().last().unwrap();
+            assert!(lock.contains(digest), "{path}: {digest}");
         }
     }
     let size = |path: &str| fs_err::metadata(kitchen.path(path)).unwrap().len();

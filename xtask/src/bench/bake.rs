@@ -1,17 +1,19 @@
 //! From downloaded packages to a tarball: ours against the plain way in Go, and against the real
 //! apk with tar and gzip.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use prebake::arch::Arch;
 use prebake::lock::{Lock, LockedRootfs};
 use prebake_testkit::shared::shared;
 use tempfile::TempDir;
 
-use super::{instructions, interleave_rounds, milliseconds, say, text, under};
+use super::goals::Goals;
+use super::{instructions, interleave_rounds, milliseconds, say, sizes, text, under};
 
 /// The plain way, which is built on the spot.
 const PLAIN: &str = include_str!("plain.go");
@@ -29,9 +31,20 @@ const LEFT_OUT: [&str; 8] = [
     "vlan",
 ];
 
+/// The lanes that goals are about.
+const GO: &str = "the plain way, in Go";
+const COLD: &str = "prebake, downloads cached, no segments";
+const ONE: &str = "prebake, all but one package cached";
+const WARM: &str = "prebake, everything cached";
+const CURRENT: &str = "prebake, nothing to do";
+const COPY: &str = "cp of the output";
+const TRUE: &str = "true";
+
 /// What is baked.
 pub(super) struct Dish {
-    title: String,
+    title: &'static str,
+    /// What goals call it.
+    name: &'static str,
     branch: &'static str,
     release: &'static str,
     repositories: &'static [&'static str],
@@ -41,6 +54,8 @@ pub(super) struct Dish {
     /// The package without which the dish is baked first, to see what one package costs.
     last: Option<&'static str>,
     rounds: usize,
+    /// How many times faster than Go's way, with nothing and with everything kept.
+    goals: (f64, f64),
 }
 
 /// A folder with a recipe, its lock, and a cache with all that the lock names.
@@ -53,13 +68,17 @@ pub(super) struct Kitchen<'a> {
     inputs: Vec<PathBuf>,
 }
 
-pub(super) fn bench() -> Result<(), String> {
+pub(super) fn bench(goals: &mut Goals) -> Result<(), String> {
     let mirror = shared().ok_or("there is no ../shared: nothing to bake")?;
     let tools = TempDir::new().map_err(text)?;
     let plain = build_plain(tools.path())?;
     let url = format!("file://{}", shown(mirror.join("alpine")));
     for dish in [Dish::recipe(), Dish::many(&mirror)?] {
-        Kitchen::open(&dish, &mirror, &url)?.compare(plain.as_deref())?;
+        let kitchen = Kitchen::open(&dish, &mirror, &url)?;
+        kitchen.compare(plain.as_deref(), goals)?;
+        if let Ok(go) = fs_err::metadata(kitchen.path("plain.tar.gz")) {
+            sizes::compare(&kitchen, go.len(), goals)?;
+        }
     }
     Ok(())
 }
@@ -68,7 +87,8 @@ impl Dish {
     /// The recipe that prebake was made for.
     fn recipe() -> Self {
         Self {
-            title: "the recipe, gcompat and iptables on 3.20.3".to_owned(),
+            title: "the recipe, gcompat and iptables on 3.20.3",
+            name: "recipe",
             branch: "v3.20",
             release: "3.20.3",
             repositories: &["main"],
@@ -76,20 +96,23 @@ impl Dish {
             keys: &["fixture-20260101.rsa.pub", "zhangyoufu.rsa.pub"],
             last: None,
             rounds: 15,
+            goals: (4.0, 40.0),
         }
     }
 
     /// Every package of the mirror that has its dependencies there.
     pub(super) fn many(shared: &Path) -> Result<Self, String> {
         Ok(Self {
-            title: "all of the mirror that can be installed, on 3.19.4".to_owned(),
+            title: "all of the mirror that can be installed, on 3.19.4",
+            name: "130 packages",
             branch: "v3.19",
             release: "3.19.4",
             repositories: &["main", "community"],
             packages: names(&shared.join("alpine/v3.19/main/x86_64"))?,
             keys: &[],
             last: Some("jq"),
-            rounds: 5,
+            rounds: 9,
+            goals: (6.0, 60.0),
         })
     }
 }
@@ -174,12 +197,17 @@ impl<'a> Kitchen<'a> {
         locked.ok_or_else(|| "nothing was locked".to_owned())
     }
 
+    /// Returns what goals call the dish.
+    pub(super) fn name(&self) -> &str {
+        self.dish.name
+    }
+
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Returns `prebake ARGUMENTS…`, in this folder and with its own cache.
-    fn prebake(&self, arguments: &[&str]) -> Command {
+    pub(super) fn prebake(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.prebake);
         command.args(arguments).current_dir(self.folder.path());
         command.env("PREBAKE_CACHE", self.path("cache"));
@@ -189,7 +217,7 @@ impl<'a> Kitchen<'a> {
 
 impl Kitchen<'_> {
     /// Runs every way in turn, and says what each took.
-    fn compare(&self, plain: Option<&Path>) -> Result<(), String> {
+    fn compare(&self, plain: Option<&Path>, goals: &mut Goals) -> Result<(), String> {
         let cold = || {
             self.forget_what_was_made();
             self.remove("out.tar.gz");
@@ -227,20 +255,20 @@ impl Kitchen<'_> {
         let apk = || self.apk_tar_gzip();
         let mut lanes: Vec<(&str, &dyn Fn() -> Command)> = Vec::new();
         if plain.is_some() {
-            lanes.push(("the plain way, in Go", &go));
+            lanes.push((GO, &go));
         }
         lanes.extend([
             ("apk add, tar, gzip", &apk as &dyn Fn() -> Command),
-            ("prebake, downloads cached, no segments", &cold),
+            (COLD, &cold),
         ]);
         if without.is_some() {
-            lanes.push(("prebake, all but one package cached", &one));
+            lanes.push((ONE, &one));
         }
         lanes.extend([
-            ("prebake, everything cached", &warm as &dyn Fn() -> Command),
-            ("prebake, nothing to do", &current),
-            ("cp of the output", &copy),
-            ("true", &nothing),
+            (WARM, &warm as &dyn Fn() -> Command),
+            (CURRENT, &current),
+            (COPY, &copy),
+            (TRUE, &nothing),
         ]);
         let run: Vec<_> = lanes.iter().map(|(_, lane)| *lane).collect();
         let times = interleave_rounds(&run, self.dish.rounds)?;
@@ -251,15 +279,17 @@ impl Kitchen<'_> {
             self.inputs.len() - 1,
             self.dish.rounds
         ));
+        let mut measured = BTreeMap::new();
         for ((name, lane), time) in lanes.iter().zip(times) {
             let peak = peak(&lane())?;
+            measured.insert(*name, (time, peak));
             // Go's runtime does not run there, and what a shell starts is not counted.
             let ours = name.starts_with("prebake").then(|| instructions(&lane()));
             let count = ours.flatten().map_or_else(String::new, |count| {
                 format!("   {:6} million instructions", count / 1_000_000)
             });
             say(&format!(
-                "    {name:<40}{:8.1} ms   {:7.1} times faster{peak}{count}",
+                "    {name:<40}{:8.1} ms   {:7.1} times faster   peak {peak:4} MiB{count}",
                 milliseconds(time),
                 first.as_secs_f64() / time.as_secs_f64()
             ));
@@ -269,7 +299,37 @@ impl Kitchen<'_> {
                 say(&format!("    {name:<40}{:8} bytes", file.len()));
             }
         }
+        self.goals(&measured, goals);
         Ok(())
+    }
+
+    /// Says how far the goals are met, by the time and the peak in MiB of each lane.
+    fn goals(&self, measured: &BTreeMap<&str, (Duration, u64)>, goals: &mut Goals) {
+        let time = |lane| measured.get(lane).map(|(time, _)| time.as_secs_f64());
+        let Dish { name, .. } = self.dish;
+        let work = |what: &str| format!("{name}, {what}");
+        if let (Some(go), Some(cold), Some(warm)) = (time(GO), time(COLD), time(WARM)) {
+            let (wanted_cold, wanted_warm) = self.dish.goals;
+            let unit = "times faster than Go";
+            goals.at_least(&work("no segments"), wanted_cold, go / cold, unit);
+            goals.at_least(&work("everything cached"), wanted_warm, go / warm, unit);
+        }
+        if let (Some(warm), Some(copy)) = (time(WARM), time(COPY)) {
+            goals.at_most(&work("everything cached"), 3.0, warm / copy, "times `cp`");
+        }
+        if let (Some(current), Some(nothing)) = (time(CURRENT), time(TRUE)) {
+            let more = (current - nothing) * 1000.0;
+            goals.at_most(&work("nothing to do"), 5.0, more, "ms more than `true`");
+        }
+        if let (Some(one), Some(cold)) = (time(ONE), time(COLD)) {
+            let part = format!("{:.0} % of the cold bake", one / cold * 100.0);
+            goals.shown(&work("one changed"), "what that package costs", part);
+        }
+        if let Some((_, peak)) = measured.get(COLD) {
+            // Some tens of MiB are exact as a floating point number.
+            let peak = f64::from(u32::try_from(*peak).unwrap_or(u32::MAX));
+            goals.at_most(&work("peak memory"), 48.0, peak, "MiB");
+        }
     }
 
     /// Bakes the dish without its last package into a cache that has all downloads, and returns
@@ -331,47 +391,52 @@ impl Kitchen<'_> {
         command
     }
 
-    /// Takes out of the cache what was made of downloads. It is removed only with the kitchen: a
-    /// file system that has just freed hundreds of files is slow at making new ones for some
-    /// seconds, and a cache that never had them knows nothing of that.
-    fn forget_what_was_made(&self) {
-        let Ok(folders) = fs_err::read_dir(self.path("cache/v1")) else {
-            return;
-        };
-        let gone = self.path("gone");
-        // It may be there already.
-        let _ = fs_err::create_dir(&gone);
-        for folder in folders.flatten() {
-            let name = folder.file_name();
-            if name != "sha256" && name != "url" {
-                let count = fs_err::read_dir(&gone).map_or(0, Iterator::count);
-                // What stays is seen by its time.
-                let _ = fs_err::rename(folder.path(), gone.join(count.to_string()));
-            }
-        }
+    pub(super) fn forget_what_was_made(&self) {
+        forget_what_was_made(self.folder.path());
     }
 
-    fn remove(&self, name: &str) {
+    pub(super) fn remove(&self, name: &str) {
         // It may not be there yet.
         let _ = fs_err::remove_file(self.path(name));
     }
 }
 
-/// Returns the most memory that a command held, as a column; nothing where GNU time is not here.
-fn peak(command: &Command) -> Result<String, String> {
+/// Returns the most memory that a command held, in MiB; 0 where GNU time is not here.
+pub(super) fn peak(command: &Command) -> Result<u64, String> {
     let mut time = Command::new("/usr/bin/time");
     time.args(["--quiet", "--format=%M"]);
     let mut time = under(time, command);
     let Ok(output) = time.stdout(Stdio::null()).output() else {
-        return Ok(String::new());
+        return Ok(0);
     };
     let said = String::from_utf8_lossy(&output.stderr);
     let kilobytes = said.lines().last().unwrap_or_default().trim();
     let kilobytes: u64 = kilobytes.parse().map_err(|_| format!("{time:?}: {said}"))?;
-    Ok(format!("   peak {:4} MiB", kilobytes / 1024))
+    Ok(kilobytes / 1024)
 }
 
-fn succeed(command: &mut Command) -> Result<(), String> {
+/// Takes out of the cache in a kitchen what was made of downloads. It is removed only with the
+/// kitchen: a file system that has just freed hundreds of files is slow at making new ones for some
+/// seconds, and a cache that never had them knows nothing of that.
+pub(super) fn forget_what_was_made(kitchen: &Path) {
+    let Ok(folders) = fs_err::read_dir(kitchen.join("cache/v1")) else {
+        return;
+    };
+    let gone = kitchen.join("gone");
+    // It may be there already.
+    let _ = fs_err::create_dir(&gone);
+    for folder in folders.flatten() {
+        let name = folder.file_name();
+        if name != "sha256" && name != "url" {
+            let count = fs_err::read_dir(&gone).map_or(0, Iterator::count);
+            // What stays is seen by its time.
+            let _ = fs_err::rename(folder.path(), gone.join(count.to_string()));
+        }
+    }
+}
+
+/// Runs a command to its end.
+pub(super) fn succeed(command: &mut Command) -> Result<(), String> {
     let output = command
         .output()
         .map_err(|error| format!("{command:?}: {error}"))?;

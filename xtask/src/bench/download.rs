@@ -10,6 +10,7 @@ use prebake_testkit::http::Server;
 use prebake_testkit::shared::shared;
 
 use super::bake::{Dish, Kitchen};
+use super::goals::Goals;
 use super::{interleave_rounds, milliseconds, say, text, wire};
 
 /// How long a byte takes to the mirror and back.
@@ -17,7 +18,7 @@ const ROUND_TRIP: Duration = Duration::from_millis(20);
 
 const ROUNDS: usize = 9;
 
-pub(super) fn bench() -> Result<(), String> {
+pub(super) fn bench(goals: &mut Goals) -> Result<(), String> {
     let shared = shared().ok_or("there is no ../shared: nothing to download")?;
     let server = Server::start_folder(&shared.join("alpine"));
     let wire = wire::stretch(server.address(), ROUND_TRIP).map_err(text)?;
@@ -77,6 +78,10 @@ pub(super) fn bench() -> Result<(), String> {
             milliseconds(time),
             time.as_secs_f64() / first.as_secs_f64()
         ));
+        if name.starts_with("prebake") {
+            let ratio = time.as_secs_f64() / first.as_secs_f64();
+            goals.at_most("cold download over 20 ms", 1.2, ratio, "times curl's time");
+        }
     }
     Ok(())
 }
