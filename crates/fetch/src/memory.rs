@@ -11,6 +11,7 @@ use memmap2::{MmapMut, MmapOptions};
 /// The size of a large page, in bytes, on most processors.
 const LARGE: usize = 2 << 20;
 /// How much of a large page has to be wanted, in bytes, for it to be quicker than small ones.
+#[cfg(any(test, target_os = "linux"))]
 const WORTH: usize = 256 << 10;
 
 /// A file's bytes.
