@@ -44,6 +44,7 @@ mod error;
 mod fetch;
 #[doc(hidden)]
 pub mod fuzzing;
+mod memory;
 mod options;
 mod progress;
 mod range;
@@ -57,6 +58,7 @@ pub use cache::{Blob, CACHE_VARIABLE, Cache, CacheError, VerifiedBlob};
 pub use cancel::Cancel;
 pub use error::{Failure, FetchError, Kind, Missing, Problem, Tried};
 pub use fetch::{Fetched, Fetcher, Origin, Remembered, Wanted};
+pub use memory::Memory;
 pub use options::Options;
 pub use progress::{Progress, Silent};
 #[cfg(feature = "remote-cache")]

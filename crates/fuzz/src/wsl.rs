@@ -16,7 +16,10 @@ pub(crate) fn wsl(data: &[u8]) {
     assert_tame(&shown);
     assert!(!shown.is_empty() && !shown.contains('\n'));
     assert!(shown.chars().count() <= 600);
-    assert_eq!(wsl_for_people(&shown).trim(), shown.trim());
+    // A line whose letters come after what is shown is cut before them, and then has none.
+    if shown.contains(char::is_alphabetic) {
+        assert_eq!(wsl_for_people(&shown).trim(), shown.trim());
+    }
     // A text is the same in every encoding, but for what UTF-16LE is told apart by.
     let plain = text.replace(['\0', '\u{feff}'], "") + "\n";
     let units = plain.encode_utf16().flat_map(u16::to_le_bytes);

@@ -10,6 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// How many bytes of contents a bake holds at most: a base and some packages.
 pub(crate) const MAX_HELD: u64 = 12 << 20;
 
+/// What holding a content takes beside its bytes, roughly: a place in a tree and two words.
+const OVERHEAD: u64 = 128;
+
 /// How many bytes may still be held.
 #[derive(Debug)]
 pub(crate) struct Room(AtomicU64);
@@ -95,13 +98,14 @@ impl<'r> Gathering<'r> {
         if self.is_over {
             return None;
         }
-        if !self.room.take(size) {
+        let room = size.saturating_add(OVERHEAD);
+        if !self.room.take(room) {
             self.is_over = true;
             self.contents = Contents::default();
             self.room.give_back(std::mem::take(&mut self.taken));
             return None;
         }
-        self.taken += size;
+        self.taken += room;
         Some(Vec::with_capacity(size as usize))
     }
 
@@ -134,7 +138,7 @@ mod tests {
 
     #[test]
     fn all_of_an_archive_or_nothing_of_it() {
-        let room = Room::new(100);
+        let room = Room::new(100 + 4 * OVERHEAD);
         let first = gather(&room, &[30, 0, 30]).unwrap();
         assert_eq!(first.get(30).map(<[u8]>::len), Some(30));
         assert!(first.get(1).is_none());

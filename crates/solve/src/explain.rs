@@ -45,8 +45,7 @@ pub(crate) fn explain(search: &Search<'_, '_>) -> Unsatisfiable {
     demands.extend(search.world.iter().map(|wanted| (None, *wanted)));
     let mut chosen: Vec<PackageId> = search
         .names
-        .0
-        .iter()
+        .known()
         .filter_map(|name| Some(name.choice.provider()?.package))
         .collect();
     chosen.sort_unstable_by_key(|id| search.package(*id).key);
@@ -102,7 +101,7 @@ impl<'a> Explain<'a, '_, '_> {
     fn is_met(&self, wanted: Wanted) -> bool {
         match self.search.names[wanted.name].choice {
             Choice::Provider(provider) => self.search.satisfies(wanted, provider),
-            Choice::Open | Choice::Nobody => wanted.conflict,
+            Choice::Open | Choice::Nobody => wanted.is_conflict(),
         }
     }
 
@@ -111,7 +110,7 @@ impl<'a> Explain<'a, '_, '_> {
         self.explained.insert((requirer, wanted.name));
         let dependency = search.universe.dependency(wanted);
         let mut providers: Vec<_> = search.providers(wanted.name).to_vec();
-        if wanted.conflict {
+        if wanted.is_conflict() {
             // Of what is forbidden only that matters which is there nevertheless.
             let there = search.chosen(wanted.name);
             providers.retain(|provider| Some(provider.package) == there);
@@ -145,7 +144,7 @@ impl<'a> Explain<'a, '_, '_> {
         let state = &search.packages[id];
         let mut objections = Vec::new();
         let is_meant = search.satisfies(wanted, provider);
-        if wanted.conflict {
+        if wanted.is_conflict() {
             return Candidate {
                 name: search.text(package.name).to_owned(),
                 version: search.universe.version(id).to_owned(),
@@ -188,7 +187,7 @@ impl<'a> Explain<'a, '_, '_> {
             if depth >= MAX_DEPTH || objections.len() >= MAX_OBJECTIONS || self.looks_left == 0 {
                 break;
             }
-            if needed.conflict || self.can_be_had(*needed) {
+            if needed.is_conflict() || self.can_be_had(*needed) {
                 continue;
             }
             objections.push(if self.explained.contains(&(Some(id), needed.name)) {
@@ -255,7 +254,7 @@ impl<'a> Explain<'a, '_, '_> {
                 .filter_map(|at| self.demands.get(*at))
                 .filter(move |(requirer, demand)| {
                     *requirer != Some(id)
-                        && !demand.conflict
+                        && !demand.is_conflict()
                         && self.search.satisfies(*demand, provider)
                 })
                 .map(|(requirer, demand)| (*requirer, self.search.universe.dependency(*demand)))

@@ -45,7 +45,7 @@ impl<'a, 's, 'u> Order<'a, 's, 'u> {
     pub(crate) fn new(search: &'s mut Search<'a, 'u>) -> Self {
         let universe = search.universe;
         let names = |list: &[Wanted]| {
-            let needed = list.iter().filter(|wanted| !wanted.conflict);
+            let needed = list.iter().filter(|wanted| !wanted.is_conflict());
             needed.map(|wanted| wanted.name).collect::<Vec<_>>()
         };
         let installed = universe.iter();
@@ -77,7 +77,7 @@ impl<'a, 's, 'u> Order<'a, 's, 'u> {
         self.remove_unneeded();
         for at in 0..self.search.world.len() {
             if let Some(wanted) = self.search.world.get(at).copied() {
-                if wanted.conflict {
+                if wanted.is_conflict() {
                     self.remove_named(wanted.name);
                 } else {
                     self.enter(wanted.name);

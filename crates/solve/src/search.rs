@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, VecDeque};
 use prebake_apk::index::TextAt;
 
 use crate::request::Request;
-use crate::state::{Choice, NameState, PackageState, QueueKey, Table};
+use crate::state::{Choice, NameMark, NameState, PackageState, QueueKey, Sparse, Table};
 use crate::universe::{NameId, Package, PackageId, Provider, Universe, Wanted};
 
 mod choose;
@@ -26,7 +26,8 @@ pub(crate) struct TooMuchWork;
 
 pub(crate) struct Search<'a, 'u> {
     pub(crate) universe: &'u Universe<'a>,
-    pub(crate) names: Table<NameState>,
+    pub(crate) marks: Table<NameMark>,
+    pub(crate) names: Sparse<NameState>,
     pub(crate) packages: Table<PackageState>,
     pub(crate) world: &'u [Wanted],
     reverse: ReverseDepends,
@@ -73,7 +74,8 @@ impl<'a, 'u> Search<'a, 'u> {
         }
         Self {
             universe,
-            names: Table(vec![NameState::default(); universe.names().count()]),
+            marks: Table(vec![NameMark::default(); universe.names().len()]),
+            names: Sparse::new(universe.names().len()),
             packages: Table(vec![PackageState::default(); universe.packages.len()]),
             world: &universe.world,
             reverse: ReverseDepends::default(),
@@ -208,7 +210,7 @@ impl<'a, 'u> Search<'a, 'u> {
     pub(crate) fn is_met_by_choice(&self, wanted: Wanted) -> bool {
         match self.names[wanted.name].choice.provider() {
             Some(provider) => self.satisfies(wanted, provider),
-            None => wanted.conflict,
+            None => wanted.is_conflict(),
         }
     }
 
@@ -218,7 +220,7 @@ impl<'a, 'u> Search<'a, 'u> {
         requirer: Option<PackageId>,
         wanted: Wanted,
     ) -> Result<(), TooMuchWork> {
-        let Wanted { name, conflict, .. } = wanted;
+        let (name, conflict) = (wanted.name, wanted.is_conflict());
         if !conflict {
             let state = &mut self.names[name];
             state.requirers += 1;
@@ -275,13 +277,12 @@ impl<'a, 'u> Search<'a, 'u> {
         let mut woken = std::mem::take(&mut self.woken);
         woken.extend(
             self.reverse_depends(name)
-                .filter(|reverse| self.names[*reverse].discovered),
+                .filter(|reverse| self.marks[*reverse].discovered),
         );
         // Of those that it makes no difference to there are many, and their order does not matter.
         woken.retain(|reverse| {
-            let state = &mut self.names[*reverse];
-            state.reevaluate_dependencies = true;
-            state.may_be_dirty()
+            self.marks[*reverse].reevaluate_dependencies = true;
+            self.names[*reverse].may_be_dirty()
         });
         let universe = self.universe;
         woken.sort_unstable_by_key(|reverse| universe.table_order(*reverse));
@@ -295,24 +296,25 @@ impl<'a, 'u> Search<'a, 'u> {
     /// Has every name reconsidered whose providers have this one in their `install_if`.
     fn wake_triggered(&mut self, name: NameId) {
         for triggered in self.install_if_of(name) {
-            let state = &mut self.names[*triggered];
-            if state.discovered && state.may_be_triggered {
-                state.reevaluate_triggers = true;
+            let mark = self.marks[*triggered];
+            if mark.discovered && mark.may_be_triggered {
+                self.names[*triggered].reevaluate_triggers = true;
                 self.queue_dirty(*triggered);
             }
         }
     }
 
     fn queue_dirty(&mut self, name: NameId) {
-        let state = &mut self.names[name];
-        if state.may_be_dirty() {
-            state.is_dirty = true;
+        if self.names[name].may_be_dirty() {
+            self.names[name].is_dirty = true;
             self.dirty.push_back(name);
         }
     }
 
     /// Puts a name where it belongs in the queue of names to decide, or takes it out.
     fn queue_open(&mut self, name: NameId) {
+        let height = self.marks[name].height;
+        let given_by = self.given_by(name);
         let state = &mut self.names[name];
         let is_wanted = state.choice.is_open() && (state.requirers > 0 || state.has_triggered);
         if is_wanted && state.found == 0 {
@@ -325,8 +327,8 @@ impl<'a, 'u> Search<'a, 'u> {
             } else {
                 QueueKey::Open {
                     is_beyond_added: !(state.is_added && state.is_asked_for),
-                    given_by: state.given_by,
-                    height: Reverse(state.height),
+                    given_by,
+                    height: Reverse(height),
                     is_only_triggered: state.requirers == 0,
                     found: Reverse(state.found),
                 }

@@ -94,18 +94,26 @@ pub(crate) enum QueueKey {
     },
 }
 
-#[derive(Clone, Debug, Default)]
-pub(crate) struct NameState {
-    /// Whether anything that could be chosen has to do with it.
-    pub(crate) discovered: bool,
+/// What is known of every name that was discovered; of few more is than that.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct NameMark {
     /// How long the longest way down from it is, through what its providers depend on or forbid;
     /// where that leads back to a name that is not done yet, that name counts as the end.
     pub(crate) height: u32,
+    /// Whether anything that could be chosen has to do with it.
+    pub(crate) discovered: bool,
+    /// Whether a provider's `install_if` could still come true.
+    pub(crate) may_be_triggered: bool,
+    pub(crate) reevaluate_dependencies: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NameState {
     /// Its number in the order in which names got into the queue of names to decide, from 1; 0
     /// before.
     pub(crate) found: u32,
-    /// Whose packages give it.
-    pub(crate) given_by: GivenBy,
+    /// Whose packages give it, once that was asked.
+    pub(crate) given_by: Option<GivenBy>,
     pub(crate) choice: Choice,
     /// How many chosen packages and world entries ask for it.
     pub(crate) requirers: u32,
@@ -116,13 +124,10 @@ pub(crate) struct NameState {
     pub(crate) is_added: bool,
     /// Whether no name that is asked for and undecided has a provider that depends on it.
     pub(crate) is_settled: bool,
-    /// Whether a provider's `install_if` could still come true.
-    pub(crate) may_be_triggered: bool,
     /// Whether a provider's `install_if` came true.
     pub(crate) has_triggered: bool,
     /// Whether there is more than one way to provide it.
     pub(crate) has_options: bool,
-    pub(crate) reevaluate_dependencies: bool,
     pub(crate) reevaluate_triggers: bool,
     pub(crate) is_dirty: bool,
     /// Its key in the queue of names to decide.
@@ -161,6 +166,47 @@ pub(crate) struct PackageState {
     /// Whether its `install_if` cannot come true.
     pub(crate) trigger_failed: bool,
     pub(crate) in_changes: bool,
+}
+
+/// What is known of names, most of which nothing is known of: of these there is one state.
+#[derive(Debug)]
+pub(crate) struct Sparse<T> {
+    /// Of each name the place of its state; the first state is that of all others.
+    places: Vec<u32>,
+    states: Vec<T>,
+}
+
+impl<T: Default> Sparse<T> {
+    pub(crate) fn new(names: usize) -> Self {
+        Self {
+            places: vec![0; names],
+            states: vec![T::default()],
+        }
+    }
+
+    /// Returns the states of which anything is known, in no order.
+    pub(crate) fn known(&self) -> impl Iterator<Item = &T> {
+        self.states.iter().skip(1)
+    }
+}
+
+impl<T> std::ops::Index<NameId> for Sparse<T> {
+    type Output = T;
+
+    fn index(&self, id: NameId) -> &T {
+        &self.states[self.places[id.index()] as usize]
+    }
+}
+
+impl<T: Default> std::ops::IndexMut<NameId> for Sparse<T> {
+    fn index_mut(&mut self, id: NameId) -> &mut T {
+        let place = &mut self.places[id.index()];
+        if *place == 0 {
+            *place = self.states.len() as u32;
+            self.states.push(T::default());
+        }
+        &mut self.states[*place as usize]
+    }
 }
 
 /// A list that is looked into by one kind of id only.

@@ -71,17 +71,23 @@ pub(crate) struct Provider {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted {
     pub(crate) name: NameId,
-    /// Whether it forbids what it names.
-    pub(crate) conflict: bool,
-    /// The place of its dependency in [`Universe::written`], plus one; 0 where all there is to it
-    /// is the name.
-    written: u32,
+    /// The place of its dependency in [`Universe::written`], plus one, and [`FORBIDDEN`]; 0 where
+    /// all there is to it is the name.
+    more: u32,
 }
+
+/// Set in a dependency that forbids what it names.
+const FORBIDDEN: u32 = 1 << 31;
 
 impl Wanted {
     /// Says whether whoever has the name will do.
     pub(crate) fn is_plain(self) -> bool {
-        self.written == 0
+        self.more == 0
+    }
+
+    /// Says whether it forbids what it names.
+    pub(crate) fn is_conflict(self) -> bool {
+        self.more & FORBIDDEN != 0
     }
 }
 
@@ -280,7 +286,7 @@ impl<'a> Universe<'a> {
 
     /// Returns a dependency as it is written.
     pub(crate) fn dependency(&self, wanted: Wanted) -> Dependency<'a> {
-        let written = wanted.written.checked_sub(1);
+        let written = (wanted.more & !FORBIDDEN).checked_sub(1);
         let dependency = match written.and_then(|at| self.written.get(at as usize)) {
             Some(Written::Read(at)) => self.dependencies.get(*at as usize).copied(),
             Some(Written::Kept(place, at)) => {

@@ -3,6 +3,7 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::mpsc;
 use std::thread::ScopedJoinHandle;
 
 use prebake_apk::dependency::Dependency;
@@ -11,6 +12,7 @@ use prebake_apk::index::{Index, Origin};
 use prebake_apk::key::{Keyring, PublicKey};
 use prebake_apk::signature::open_signed_index;
 use prebake_apk::version::Dialect;
+use prebake_fetch::Memory;
 use prebake_solve::{Repository, Request, solve, world};
 use prebake_testkit::shared::shared;
 use sha2::Digest as _;
@@ -119,16 +121,17 @@ pub(super) fn child(arguments: &[String]) -> Result<(), String> {
         return Err("a lane and two folders are wanted".to_owned());
     };
     let (mirror, root) = (PathBuf::from(mirror), PathBuf::from(root));
-    let keys = keys(&root.join("etc/apk/keys"))?;
     match lane.as_str() {
         "prepare" => prepare(&mirror, &root),
-        "warm" => warm(&mirror, &root, &keys),
-        _ => cold(&mirror, &root, &keys),
+        "warm" => warm(&mirror, &root),
+        _ => cold(&mirror, &root),
     }
 }
 
 /// Solves over indexes as they came.
-fn cold(mirror: &Path, root: &Path, keys: &Keyring) -> Result<(), String> {
+fn cold(mirror: &Path, root: &Path) -> Result<(), String> {
+    let keys = keys(&root.join("etc/apk/keys"))?;
+    let keys = &keys;
     let indexes = std::thread::scope(|scope| {
         let open = |name| {
             let bytes = fs_err::read(compressed(mirror, name)).map_err(text)?;
@@ -146,21 +149,28 @@ fn cold(mirror: &Path, root: &Path, keys: &Keyring) -> Result<(), String> {
 /// Solves over indexes that were read before: over their parsed forms, which are kept by the
 /// indexes' hashes. Whether the indexes have these hashes is found out beside it, and without that
 /// there is no solution.
-fn warm(mirror: &Path, root: &Path, keys: &Keyring) -> Result<(), String> {
+fn warm(mirror: &Path, root: &Path) -> Result<(), String> {
+    let [main, community] = REPOSITORIES;
     std::thread::scope(|scope| {
-        let read = |name| read_parsed(root, name, keys);
-        let threads = REPOSITORIES.map(|name| scope.spawn(move || read(name)));
-        let read = all(threads.map(joined))?;
-        let origins = read.iter().map(|(_, origin)| origin.sha256);
-        let hashes: Vec<_> = origins
-            .zip(REPOSITORIES)
-            .map(|(sha256, name)| scope.spawn(move || check(&compressed(mirror, name), sha256)))
-            .collect();
-        let indexes: Vec<_> = read.into_iter().map(|(index, _)| index).collect();
-        let solved = solution(&indexes, root);
-        for hash in hashes {
-            joined(hash)?;
+        let (sender, receiver) = mpsc::channel();
+        let (keys_sender, keys_receiver) = mpsc::channel();
+        let beside = scope.spawn(move || {
+            // Nobody waits for it where the other one cannot be read.
+            let _ = sender.send(read_parsed(root, main));
+            let _ = keys_sender.send(keys(&root.join("etc/apk/keys")));
+            REPOSITORIES
+                .into_iter()
+                .try_for_each(|name| check(&compressed(mirror, name), known_hash(root, name)?))
+        });
+        let community = read_parsed(root, community)?;
+        let main = receiver.recv().map_err(text)??;
+        let keys = keys_receiver.recv().map_err(text)??;
+        if !(main.1.is_trusted(&keys) && community.1.is_trusted(&keys)) {
+            return Err("an index is not trusted".to_owned());
         }
+        let indexes = [main.0, community.0];
+        let solved = solution(&indexes, root);
+        joined(beside)?;
         // The process ends now, and with it goes its memory.
         std::mem::forget(indexes);
         solved
@@ -176,20 +186,21 @@ fn all<T>(results: [Result<T, String>; REPOSITORIES.len()]) -> Result<Vec<T>, St
     results.into_iter().collect()
 }
 
-/// Reads the parsed form of the index that has the hash which the cache knows it by, and asks
-/// whether the key that signed it is trusted.
-fn read_parsed(root: &Path, name: &str, keys: &Keyring) -> Result<(Index, Origin), String> {
+/// Reads the parsed form of the index that has the hash which the cache knows it by.
+fn read_parsed(root: &Path, name: &str) -> Result<(Index, Origin), String> {
+    let file = fs_err::File::open(root.join(name)).map_err(text)?;
+    let length = file.metadata().map_err(text)?.len();
+    let length = usize::try_from(length).map_err(text)?;
+    let parsed = Memory::read(file, length).map_err(text)?;
+    let read = Index::from_parsed(parsed, known_hash(root, name)?, Dialect::V2);
+    read.ok_or_else(|| "the parsed form is no good".to_owned())
+}
+
+/// Returns the hash that the cache knows an index by.
+fn known_hash(root: &Path, name: &str) -> Result<Sha256, String> {
     let sha256 = fs_err::read_to_string(root.join(format!("{name}.sha256")));
     let sha256 = sha256.map_err(text)?;
-    let sha256 = sha256.parse().map_err(|_| "no hash".to_owned())?;
-    let parsed = fs_err::read(root.join(name)).map_err(text)?;
-    let read = Index::from_parsed(parsed, sha256, Dialect::V2);
-    let (index, origin) = read.ok_or("the parsed form is no good")?;
-    if origin.is_trusted(keys) {
-        Ok((index, origin))
-    } else {
-        Err("the index is not trusted".to_owned())
-    }
+    sha256.parse().map_err(|_| "no hash".to_owned())
 }
 
 /// Makes sure that a file has a hash.

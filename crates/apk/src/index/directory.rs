@@ -108,6 +108,7 @@ impl<'a> Directory<'a> {
     }
 
     /// Returns the number of names that some package has, provides or has in its `install_if`.
+    #[inline]
     pub fn len(&self) -> usize {
         self.known
     }
@@ -141,6 +142,7 @@ impl<'a> Directory<'a> {
 
     /// Returns the name at a position. Positions are in the order in which the index first has the
     /// names, except for those that are only depended on.
+    #[inline]
     pub fn get(&self, position: usize) -> Option<Named<'a>> {
         let tables = &self.tables;
         let entry = tables.entry(position)?;
@@ -181,11 +183,13 @@ impl<'a> Named<'a> {
     }
 
     /// Returns its [`name_hash`].
+    #[inline]
     pub fn hash(&self) -> u32 {
         self.entry.hash
     }
 
     /// Returns who gives it, in the order of the index.
+    #[inline]
     pub fn givers(&self) -> impl ExactSizeIterator<Item = Giver> + use<'a> {
         self.givers.iter().map(|giver| {
             let [package, version] = words(giver);
@@ -212,6 +216,7 @@ impl<'a> Named<'a> {
 
     /// Returns the positions of the packages that have it in their `install_if`, in the order of
     /// the index.
+    #[inline]
     pub fn waiting(&self) -> impl ExactSizeIterator<Item = usize> + use<'a> {
         let waiting = self.waiting.iter();
         waiting.map(|package| u32::from_le_bytes(*package) as usize)
@@ -243,6 +248,7 @@ impl<'d, 'a> Referring<'d, 'a> {
 
     /// Returns the positions of the names that it provides beside its own, with the versions that
     /// it has under them, in their order.
+    #[inline]
     pub fn provides(&self) -> impl Iterator<Item = (usize, Option<TextAt>)> + use<'d, 'a> {
         match self.directory.packages {
             Packages::Text {
@@ -259,6 +265,7 @@ impl<'d, 'a> Referring<'d, 'a> {
     }
 
     /// Returns what it depends on, and what it forbids, in their order.
+    #[inline]
     pub fn depends(&self) -> impl Iterator<Item = Link<'a>> + use<'d, 'a> {
         match self.directory.packages {
             Packages::Text { .. } => self.links(|record| record.depends),
@@ -267,6 +274,7 @@ impl<'d, 'a> Referring<'d, 'a> {
     }
 
     /// Returns what lets it be installed by itself, in its order.
+    #[inline]
     pub fn install_if(&self) -> impl Iterator<Item = Link<'a>> + use<'d, 'a> {
         match self.directory.packages {
             Packages::Text { .. } => self.links(|record| record.install_if),
@@ -328,6 +336,16 @@ impl<'a> Iterator for Links<'_, 'a> {
             Self::Parsed(links) => links.next(),
         }
     }
+
+    fn fold<B, F: FnMut(B, Link<'a>) -> B>(self, init: B, mut take: F) -> B {
+        match self {
+            Self::Text(directory, list) => list.fold(init, |all, dependency| {
+                take(all, link(directory.find(dependency.name), dependency))
+            }),
+            // Asked once which of the two it is, and not for every dependency.
+            Self::Parsed(links) => links.fold(init, take),
+        }
+    }
 }
 
 impl Iterator for Provides<'_, '_> {
@@ -345,6 +363,13 @@ impl Iterator for Provides<'_, '_> {
                 Some((name, named.version_at(referring.position, provided.version)))
             }
             Self::Parsed(provides) => provides.next(),
+        }
+    }
+
+    fn fold<B, F: FnMut(B, Self::Item) -> B>(mut self, init: B, take: F) -> B {
+        match self {
+            Self::Text(..) => std::iter::from_fn(|| self.next()).fold(init, take),
+            Self::Parsed(provides) => provides.fold(init, take),
         }
     }
 }

@@ -20,6 +20,7 @@
 //! a parsed form has to hold it against the signed index before they are believed.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::Index;
 use super::directory::{Directory, Link, Packages as Described};
@@ -58,7 +59,7 @@ const FOOTER: usize = 16 + 32 + 32 + 4 + 4 + 4 * LENGTHS + 4;
 /// A parsed form.
 #[derive(Clone)]
 pub(super) struct Parsed {
-    bytes: Vec<u8>,
+    bytes: Arc<dyn AsRef<[u8]> + Send + Sync>,
     pub(super) dialect: Dialect,
     /// How many names the buckets have.
     known: usize,
@@ -126,12 +127,17 @@ impl Parsed {
         }
     }
 
+    fn bytes(&self) -> &[u8] {
+        (*self.bytes).as_ref()
+    }
+
     fn part(&self, range: &Range<usize>) -> &[u8] {
-        self.bytes.get(range.clone()).unwrap_or_default()
+        self.bytes().get(range.clone()).unwrap_or_default()
     }
 }
 
 impl<'a> Packages<'a> {
+    #[inline]
     pub(super) fn get(&self, position: usize) -> Option<Package<'a>> {
         Some(Package {
             pool: self.pool,
@@ -140,6 +146,7 @@ impl<'a> Packages<'a> {
         })
     }
 
+    #[inline]
     pub(super) fn provides(&self, position: usize) -> Provides<'a> {
         let before = position.checked_sub(1);
         let before = before.and_then(|before| self.get(before));
@@ -147,11 +154,13 @@ impl<'a> Packages<'a> {
         Provides(self.links(start, self.ends(position)[0]).iter())
     }
 
+    #[inline]
     pub(super) fn depends(&self, position: usize) -> Links<'a> {
         let [start, end, _] = self.ends(position);
         self.dependencies(start, end)
     }
 
+    #[inline]
     pub(super) fn install_if(&self, position: usize) -> Links<'a> {
         let [_, start, end] = self.ends(position);
         self.dependencies(start, end)
@@ -166,10 +175,12 @@ impl<'a> Packages<'a> {
         dependency::list(text, self.dialect).next()
     }
 
+    #[inline]
     fn ends(&self, position: usize) -> [u32; 3] {
         self.get(position).map_or([0; 3], |package| package.ends())
     }
 
+    #[inline]
     fn links(&self, start: u32, end: u32) -> &'a [Word] {
         self.links
             .get(start as usize..end as usize)
@@ -178,11 +189,13 @@ impl<'a> Packages<'a> {
 }
 
 impl<'a> Package<'a> {
+    #[inline]
     fn words(&self) -> [u32; 11] {
         let [_, _, _, _, _, rest @ ..] = words::<16, PACKAGE>(self.bytes);
         rest
     }
 
+    #[inline]
     fn ends(&self) -> [u32; 3] {
         let [.., provides, depends, install_if] = self.words();
         [provides, depends, install_if]
@@ -247,6 +260,7 @@ impl<'a> Package<'a> {
 }
 
 /// Takes a link: the position of its name, and where the rest of it begins in the pool.
+#[inline]
 fn next(links: &mut std::slice::Iter<'_, Word>) -> Option<(usize, Option<u32>)> {
     let word = u32::from_le_bytes(*links.next()?);
     if word & WRITTEN == 0 {
@@ -259,6 +273,7 @@ fn next(links: &mut std::slice::Iter<'_, Word>) -> Option<(usize, Option<u32>)> 
 impl<'a> Iterator for Links<'a> {
     type Item = Link<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Link<'a>> {
         let (name, at) = next(&mut self.0)?;
         let Some(at) = at else {
@@ -275,6 +290,7 @@ impl<'a> Iterator for Links<'a> {
 impl Iterator for Provides<'_> {
     type Item = (usize, Option<TextAt>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let (name, version) = next(&mut self.0)?;
         Some((name, version.and_then(TextAt::new)))
@@ -293,7 +309,12 @@ impl Index {
     ///
     /// Its packages know no more of their text than their name, version, architecture, identity,
     /// size, line and priority as a provider; what they refer to is in the directory.
-    pub fn from_parsed(bytes: Vec<u8>, sha256: Sha256, dialect: Dialect) -> Option<(Self, Origin)> {
+    pub fn from_parsed(
+        kept: impl AsRef<[u8]> + Send + Sync + 'static,
+        sha256: Sha256,
+        dialect: Dialect,
+    ) -> Option<(Self, Origin)> {
+        let bytes = kept.as_ref();
         let (body, footer) = bytes.split_at_checked(bytes.len().checked_sub(FOOTER)?)?;
         let mut footer = Taken(footer);
         if footer.take(MAGIC.len())? != MAGIC || footer.take(32)? != sha256.as_bytes() {
@@ -357,7 +378,7 @@ impl Index {
             made: (made > 0).then_some(made),
         };
         let parsed = Parsed {
-            bytes,
+            bytes: Arc::new(kept),
             dialect,
             known,
             pool,
@@ -379,7 +400,7 @@ impl Index {
         self.parsed().is_some_and(|parsed| {
             index
                 .to_parsed(origin, parsed.dialect)
-                .is_some_and(|bytes| bytes == parsed.bytes)
+                .is_some_and(|bytes| bytes == parsed.bytes())
         })
     }
 }

@@ -110,6 +110,7 @@ impl Tables {
 }
 
 impl<'a> View<'a> {
+    #[inline]
     pub(super) fn entry(&self, position: usize) -> Option<Entry> {
         let [text, hash, givers, waiting] = words(self.names.get(position)?);
         Some(Entry {
@@ -156,6 +157,7 @@ pub(super) fn line(pool: &[u8], start: u32) -> &str {
 }
 
 /// Reads the first `W` words of `B` bytes.
+#[inline]
 pub(super) fn words<const W: usize, const B: usize>(bytes: &[u8; B]) -> [u32; W] {
     let mut words = [0; W];
     for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {

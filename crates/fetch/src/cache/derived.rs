@@ -3,27 +3,24 @@
 //! Unlike a blob, such a file is not named by its content, so that nothing here can say whether it
 //! is right: whoever reads it has to be able to tell, and to do without it.
 
-use std::io::Read as _;
 use std::path::PathBuf;
 
 use prebake_apk::digest::Sha256;
 
 use super::{Cache, CacheError, Key, open_regular};
-use crate::{Cancel, Options};
+use crate::{Cancel, Memory, Options};
 
 impl Cache {
     /// Returns what is kept under `name`; `None` if there is nothing that can be read, or more than
     /// `limit` bytes. It may be damaged, or be anything: the caller checks it.
-    pub fn derived(&self, name: &str, limit: u64) -> Option<Vec<u8>> {
+    pub fn derived(&self, name: &str, limit: u64) -> Option<Memory> {
         let file = open_regular(&self.derived_path(name)).ok()?;
         let size = file.metadata().ok()?.len();
         if size > limit {
             return None;
         }
-        let mut content = Vec::with_capacity(size as usize);
-        // A file that grows meanwhile is not read for ever.
-        file.take(limit).read_to_end(&mut content).ok()?;
-        Some(content)
+        // What it grows by meanwhile is not read.
+        Memory::read(file, size.try_into().ok()?).ok()
     }
 
     /// Keeps `content` under `name`, in place of what may be there.

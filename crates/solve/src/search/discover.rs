@@ -8,6 +8,9 @@ use crate::world::compare_names;
 /// A name whose surroundings are being discovered, and how far that is.
 struct Frame {
     name: NameId,
+    /// The greatest height of what its providers depend on or forbid, as far as that is looked
+    /// at, and one more.
+    height: u32,
     provider: usize,
     dependency: usize,
     given: usize,
@@ -36,8 +39,7 @@ impl Search<'_, '_> {
             let providers = self.providers(name);
             let Some(provider) = providers.get(frame.provider) else {
                 if frame.owners.is_none() {
-                    self.names[name].height = self.height(name);
-                    self.names[name].given_by = self.given_by(name);
+                    self.marks[name].height = frame.height;
                 }
                 let owners = frame.owners.get_or_insert_with(|| {
                     let mut owners: Vec<_> = providers
@@ -63,12 +65,18 @@ impl Search<'_, '_> {
             if !self.packages[id].discovered {
                 self.read(id);
             }
-            let mut next = None;
             let depends = universe.depends(id);
-            while let Some(wanted) = depends.get(frame.dependency).filter(|_| next.is_none()) {
-                frame.dependency += 1;
+            let mut next = None;
+            while let Some(wanted) = depends.get(frame.dependency) {
+                let mark = self.marks[wanted.name];
+                if !mark.discovered {
+                    // It is looked at again when it is done and its height is known.
+                    next = Some(wanted.name);
+                    break;
+                }
                 self.step()?;
-                next = Some(wanted.name).filter(|next| !self.names[*next].discovered);
+                frame.dependency += 1;
+                frame.height = frame.height.max(mark.height + 1);
             }
             if let Some(next) = next {
                 self.enter(next, &mut stack);
@@ -85,7 +93,7 @@ impl Search<'_, '_> {
                 frame.given = 0;
                 continue;
             };
-            if given != name && frame.triggered == 0 && self.names[given].discovered {
+            if given != name && frame.triggered == 0 && self.marks[given].discovered {
                 frame.given += 1;
                 continue;
             }
@@ -101,12 +109,12 @@ impl Search<'_, '_> {
     }
 
     fn enter(&mut self, name: NameId, stack: &mut Vec<Frame>) {
-        if self.names[name].discovered {
+        if std::mem::replace(&mut self.marks[name].discovered, true) {
             return;
         }
-        self.names[name].discovered = true;
         stack.push(Frame {
             name,
+            height: 0,
             provider: 0,
             dependency: 0,
             given: 0,
@@ -115,18 +123,17 @@ impl Search<'_, '_> {
         });
     }
 
-    /// Finds how high a name stands above what its providers depend on or forbid.
-    fn height(&self, name: NameId) -> u32 {
-        let depends = self
-            .providers(name)
-            .iter()
-            .flat_map(|provider| self.depends(provider.package));
-        let heights = depends.map(|wanted| self.names[wanted.name].height + 1);
-        heights.max().unwrap_or(0)
+    /// Finds whose packages give a name.
+    pub(super) fn given_by(&mut self, name: NameId) -> GivenBy {
+        if let Some(given_by) = self.names[name].given_by {
+            return given_by;
+        }
+        let given_by = self.find_given_by(name);
+        self.names[name].given_by = Some(given_by);
+        given_by
     }
 
-    /// Finds whose packages give a name.
-    fn given_by(&self, name: NameId) -> GivenBy {
+    fn find_given_by(&self, name: NameId) -> GivenBy {
         let providers = self.providers(name);
         let is_own = |provider: &Provider| self.package(provider.package).name == name;
         if providers.iter().all(is_own) {
@@ -149,11 +156,20 @@ impl Search<'_, '_> {
         state.preferred_pins = 1;
         let may_be_triggered = !universe.install_if(id).is_empty();
         state.trigger_failed = !may_be_triggered;
-        self.update_pins(id);
+        if package.installed.is_some() {
+            self.update_pins(id);
+        } else {
+            // It may come from what is open to all, and no more.
+            let state = &mut self.packages[id];
+            let untagged = self.pin_repositories.first();
+            state.pin_preferred =
+                untagged.is_some_and(|untagged| package.repositories & untagged != 0);
+            state.pin_allowed = state.pin_preferred;
+        }
         if may_be_triggered {
             let provides = universe.provides(id).iter().map(|given| given.0);
             for given in std::iter::once(package.name).chain(provides) {
-                self.names[given].may_be_triggered = true;
+                self.marks[given].may_be_triggered = true;
             }
         }
     }

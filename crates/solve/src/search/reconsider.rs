@@ -11,10 +11,11 @@ impl Search<'_, '_> {
         if !state.choice.is_open() {
             return Ok(());
         }
-        let dependencies = std::mem::take(&mut state.reevaluate_dependencies);
         let triggers = std::mem::take(&mut state.reevaluate_triggers);
         state.has_triggered = false;
         let required = state.requirers > 0;
+        let mark = &mut self.marks[name];
+        let dependencies = std::mem::take(&mut mark.reevaluate_dependencies);
         self.names[name].is_settled = self.is_settled(name);
         self.merging += 1;
         let mut candidates = 0_u32;
@@ -81,7 +82,7 @@ impl Search<'_, '_> {
     }
 
     fn can_be_met(&mut self, wanted: Wanted) -> Result<bool, TooMuchWork> {
-        if wanted.conflict {
+        if wanted.is_conflict() {
             return Ok(match self.names[wanted.name].choice.provider() {
                 Some(provider) => self.satisfies(wanted, provider),
                 None => true,
@@ -133,7 +134,7 @@ impl Search<'_, '_> {
     fn merge(&mut self, id: PackageId, candidates: u32) -> Result<(), TooMuchWork> {
         for wanted in self.depends(id) {
             self.step()?;
-            if wanted.conflict {
+            if wanted.is_conflict() {
                 continue;
             }
             let asked = &mut self.names[wanted.name].merge_asked;
@@ -159,7 +160,7 @@ impl Search<'_, '_> {
         for wanted in self.depends(first) {
             self.step()?;
             let state = &mut self.names[wanted.name];
-            if !wanted.conflict
+            if !wanted.is_conflict()
                 && state.merge_asked.is(self.merging, candidates)
                 && state.requirers == 0
             {
@@ -204,7 +205,7 @@ impl Search<'_, '_> {
     /// decided before it, and may come from where the candidate may (`pins-around-a-circle`).
     fn narrow(&mut self, only: PackageId) -> Result<(), TooMuchWork> {
         for wanted in self.depends(only) {
-            if wanted.conflict {
+            if wanted.is_conflict() {
                 continue;
             }
             for provider in self.providers(wanted.name) {

@@ -4,7 +4,8 @@
 //! `install_if`; from a package to all its names and to what it depends on or forbids. Whatever
 //! can be reached that way from the world and the base is taken, which is more than any search
 //! looks at, so that leaving out the rest changes no answer. What an `install_if` waits for is
-//! named and not followed: it counts only if something else leads to it. Neither counts a name that
+//! named and not followed: it counts only if something else leads to it, and until then most of
+//! what waits for it is put off. Neither counts a name that
 //! one package alone provides and nothing asks for, as most `cmd:` names are.
 
 use std::collections::BTreeMap;
@@ -15,12 +16,14 @@ use prebake_apk::index::{Giver, Link, Named, name_hash};
 use prebake_apk::version::Dialect;
 
 use super::{
-    Key, Name, NameId, Package, PackageId, Place, Provider, Run, Universe, Wanted, Written, named,
+    FORBIDDEN, Key, Name, NameId, Package, PackageId, Place, Provider, Run, Universe, Wanted,
+    Written, named,
 };
 use crate::request::{Repository, Request};
 use crate::table;
 
 mod passed_over;
+mod waiting;
 
 /// How much a universe has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,12 +67,15 @@ struct Reach<'a, 'r> {
     passed_over: Vec<(usize, usize)>,
     queue: Vec<NameId>,
     ids: Vec<Ids>,
+    /// What waits for the names that were reached, by place and position; those among it that were
+    /// put off; and the names, each with its stretch of the first.
+    waiting: Vec<Key>,
+    put_off: Vec<(usize, usize)>,
+    awaited: Vec<(NameId, Run)>,
     /// For lists that are needed often and never long: the packages of a name and where they are,
-    /// what they are by identity, the packages that wait for a name, and what these give.
+    /// and what they are by identity.
     own: Vec<(usize, Giver)>,
     of_name: BTreeMap<Sha1, PackageId>,
-    waiting: Vec<PackageId>,
-    triggered: Vec<NameId>,
 }
 
 pub(super) fn universe<'a>(
@@ -84,10 +90,15 @@ pub(super) fn universe<'a>(
     let mut ids = Vec::new();
     for (index, repository) in installed.into_iter().chain(repositories) {
         let directory = index.directory(request.dialect).ok_or(OtherDialect)?;
-        ids.push(Ids {
-            names: vec![0; directory.positions()],
-            packages: vec![0; index.len()],
-        });
+        let mut known = Ids {
+            names: Vec::new(),
+            packages: Vec::new(),
+        };
+        // Written to once all over: memory that is only said to be empty would be got twice, for
+        // reading and then for writing, and that takes longer.
+        known.names.resize(directory.positions(), 0);
+        known.packages.resize(index.len(), 0);
+        ids.push(known);
         places.push(Place {
             directory,
             repository,
@@ -124,10 +135,11 @@ pub(super) fn universe<'a>(
         passed_over: Vec::new(),
         queue: Vec::new(),
         ids,
+        waiting: Vec::new(),
+        put_off: Vec::new(),
+        awaited: Vec::new(),
         own: Vec::new(),
         of_name: BTreeMap::new(),
-        waiting: Vec::new(),
-        triggered: Vec::new(),
     };
     // No name in an index is empty or holds a space.
     reach.name_nowhere((0, 0), " ");
@@ -154,6 +166,7 @@ pub(super) fn universe<'a>(
     while let Some(id) = reach.queue.pop() {
         reach.expand(id);
     }
+    reach.settle_waiting();
     reach.settle_passed_over();
     let universe = reach.universe;
     Ok(Universe { places, ..universe })
@@ -199,10 +212,16 @@ impl<'a> Reach<'a, '_> {
 
     /// Returns the id of the name at a position of a place's directory: of one that is only
     /// depended on there, what it is elsewhere.
+    #[inline]
     fn name_at(&mut self, place: usize, at: usize) -> Option<NameId> {
-        if let Some(id) = self.ids.get(place)?.names.get(at)?.checked_sub(1) {
-            return Some(NameId(id));
+        match self.ids.get(place)?.names.get(at)?.checked_sub(1) {
+            Some(id) => Some(NameId(id)),
+            None => self.new_name_at(place, at),
         }
+    }
+
+    #[inline(never)]
+    fn new_name_at(&mut self, place: usize, at: usize) -> Option<NameId> {
         let directory = &self.places.get(place)?.directory;
         let named = directory.get(at)?;
         if at < directory.len() {
@@ -294,7 +313,7 @@ impl<'a> Reach<'a, '_> {
     /// Takes all that a name leads to.
     fn expand(&mut self, id: NameId) {
         let first = self.universe.providers.len();
-        let mut waiting = std::mem::take(&mut self.waiting);
+        let first_waiting = self.waiting.len();
         for place in 0..self.places.len() {
             let Some(named) = self.named(id, place) else {
                 continue;
@@ -307,9 +326,10 @@ impl<'a> Reach<'a, '_> {
                     });
                 }
             }
-            for position in named.waiting() {
-                waiting.extend(self.package_at(place, position));
-            }
+            let waiting = named
+                .waiting()
+                .map(|position| (place as u32, position as u32));
+            self.waiting.extend(waiting);
         }
         let providers = run(first, &self.universe.providers);
         for at in first..self.universe.providers.len() {
@@ -317,29 +337,10 @@ impl<'a> Reach<'a, '_> {
                 self.follow(provider.package);
             }
         }
-        let mut triggered = std::mem::take(&mut self.triggered);
-        for package in waiting.drain(..) {
-            self.follow(package);
-            let universe = &self.universe;
-            if let Some(described) = universe.packages.get(package.index()) {
-                // Of what may be triggered no name is passed over.
-                let given = described.provides.of(&universe.provides);
-                triggered.push(described.name);
-                triggered.extend(given.iter().map(|(given, _)| *given));
-            }
-        }
-        self.waiting = waiting;
-        let universe = &mut self.universe;
-        let order = |id: &NameId| universe.names.get(id.index()).map(Name::table_order);
-        triggered.sort_unstable_by_key(order);
-        triggered.dedup();
-        let first = universe.triggered.len();
-        universe.triggered.append(&mut triggered);
-        self.triggered = triggered;
-        let install_if_of = run(first, &universe.triggered);
-        if let Some(name) = universe.names.get_mut(id.index()) {
+        let waiting = run(first_waiting, &self.waiting);
+        self.follow_waiting(id, waiting);
+        if let Some(name) = self.universe.names.get_mut(id.index()) {
             name.providers = providers;
-            name.install_if_of = install_if_of;
         }
     }
 
@@ -460,17 +461,17 @@ impl<'a> Reach<'a, '_> {
         }
         let provides = run(first, &self.universe.provides);
         let first = self.universe.wanted.len();
-        for link in referring.depends() {
+        referring.depends().for_each(|link| {
             let wanted = self.wanted(place, link);
             self.enqueue(wanted.name);
             self.universe.wanted.push(wanted);
-        }
+        });
         let depends = run(first, &self.universe.wanted);
         let first = self.universe.wanted.len();
-        for link in referring.install_if() {
+        referring.install_if().for_each(|link| {
             let wanted = self.wanted(place, link);
             self.universe.wanted.push(wanted);
-        }
+        });
         let install_if = run(first, &self.universe.wanted);
         let installable = match self.universe.dialect {
             Dialect::V2 => true,
@@ -491,6 +492,7 @@ impl<'a> Reach<'a, '_> {
     }
 
     /// Looks the name of a dependency up.
+    #[inline]
     fn wanted(&mut self, place: usize, link: Link<'a>) -> Wanted {
         match link {
             Link::Plain(at) => {
@@ -527,21 +529,17 @@ impl<'a> Reach<'a, '_> {
 
     fn more(&mut self, name: NameId, conflict: bool, written: Written) -> Wanted {
         self.universe.written.push(written);
+        let flag = if conflict { FORBIDDEN } else { 0 };
         Wanted {
             name,
-            conflict,
-            written: self.universe.written.len() as u32,
+            more: self.universe.written.len() as u32 | flag,
         }
     }
 }
 
 /// A dependency on nothing but a name.
 fn plain(name: NameId) -> Wanted {
-    Wanted {
-        name,
-        conflict: false,
-        written: 0,
-    }
+    Wanted { name, more: 0 }
 }
 
 /// Returns the stretch of a list from a place to its end.
@@ -557,7 +555,8 @@ mod tests {
     use std::fmt::Write as _;
 
     use prebake_apk::dependency;
-    use prebake_apk::index::Index;
+    use prebake_apk::digest::Sha256;
+    use prebake_apk::index::{Index, Origin};
 
     use super::*;
     use crate::order::Order;
@@ -584,13 +583,14 @@ mod tests {
         let mut text = String::new();
         for _ in 0..3 + numbers.below(8) {
             let checksum = numbers.below(9);
-            let name = ["a", "b", "c", "d", "e", "f", "g"][numbers.below(7) as usize];
+            // Nothing leads to the last two but the world, and what waits for them is put off.
+            let name = ["a", "b", "c", "d", "e", "f", "g", "h", "k"][numbers.below(9) as usize];
             let version = 1 + numbers.below(3);
             let asked = [
                 "a", "b", "c", "d>1", "so:x", "so:y=1", "!e", "z", "!so:z", "f",
             ];
             let given = ["so:x", "so:x=1", "so:y=1", "so:z", "a", "v=2"];
-            let awaited = ["a", "b", "so:x", "v", "!c"];
+            let awaited = ["a", "b", "so:x", "v", "!c", "h", "h", "k"];
             let depends = numbers.words(3, &asked);
             let provides = numbers.words(2, &given);
             let install_if = numbers.words(numbers.0 % 3, &awaited);
@@ -601,7 +601,37 @@ mod tests {
             )
             .unwrap();
         }
+        // As documentation is: nothing refers to it, and it refers to nothing.
+        for _ in 0..numbers.below(4) {
+            let (checksum, number) = (numbers.below(9), numbers.below(20));
+            let awaited = ["a", "b", "c", "so:x", "h"];
+            let install_if = format!(
+                "{} {}",
+                awaited[numbers.below(5) as usize],
+                numbers.words(1, &awaited)
+            );
+            write!(
+                text,
+                "C:Q1qKcZ+j23xssAXmgQhkOO8dHn{checksum}Ww=\nP:alone{number}\nV:1\ni:{install_if}\n\n"
+            )
+            .unwrap();
+        }
         Index::parse(text.into_bytes()).unwrap()
+    }
+
+    /// Returns an index as it is read from its parsed form.
+    fn parsed(index: &Index, dialect: Dialect) -> Index {
+        let sha256 = Sha256::of(b"");
+        let origin = Origin {
+            sha256,
+            fingerprint: sha256,
+            key_name: String::new(),
+            signers: Vec::new(),
+            description: Vec::new(),
+            made: None,
+        };
+        let bytes = index.to_parsed(&origin, dialect).unwrap();
+        Index::from_parsed(bytes, sha256, dialect).unwrap().0
     }
 
     fn solution(request: &Request<'_>, scope: Scope) -> Option<Solution> {
@@ -621,7 +651,7 @@ mod tests {
                 index(&mut numbers),
             );
             let repositories = [&one, &two].map(|index| Repository { index, tag: None });
-            let world = numbers.words(3, &["a", "b>1", "c", "so:x", "!d", "v", "nowhere"]);
+            let world = numbers.words(3, &["a", "b>1", "c", "so:x", "!d", "v", "nowhere", "h"]);
             let dialect = [Dialect::V2, Dialect::V3][numbers.below(2) as usize];
             let world: Vec<_> = dependency::list(&world, dialect).collect();
             let request = Request {
@@ -635,6 +665,17 @@ mod tests {
             };
             let some = solution(&request, Scope::Reachable);
             assert_eq!(some, solution(&request, Scope::Everything), "{request:?}");
+            let (one, two) = (parsed(&one, dialect), parsed(&two, dialect));
+            let repositories = [&one, &two].map(|index| Repository { index, tag: None });
+            let over_parsed = Request {
+                repositories: &repositories,
+                ..request
+            };
+            assert_eq!(
+                some,
+                solution(&over_parsed, Scope::Reachable),
+                "{request:?}"
+            );
             solved += u32::from(some.is_some());
             let count = |scope| Universe::new(&request, scope).unwrap().packages.len();
             left_out += count(Scope::Everything) - count(Scope::Reachable);
