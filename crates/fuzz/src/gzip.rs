@@ -102,10 +102,11 @@ fn all(reader: Reader<impl BufRead>, length: usize) -> Result<Vec<u8>, GzipError
     }
 }
 
+/// Of a file that is damaged and cut off either may be said: the one that is come upon first, which
+/// depends on the pieces.
 fn kind(error: &GzipError) -> u8 {
     match error {
         GzipError::Magic | GzipError::Adb => 0,
-        GzipError::Truncated => 1,
-        _ => 2,
+        _ => 1,
     }
 }
