@@ -24,7 +24,7 @@ pub(crate) const END: [u8; 2] = [0x03, 0x00];
 
 /// How much the blocks of a graft inflate to at least, in bytes. What is around it is compressed by
 /// itself, with nothing to refer back to.
-const LEAST_GRAFT: u64 = 16 << 10;
+pub(crate) const LEAST_GRAFT: u64 = 16 << 10;
 
 /// Bytes of a run that are in a gzip file as well.
 #[derive(Clone, Debug)]
@@ -207,7 +207,7 @@ mod tests {
         }
     }
 
-    fn gzip(bytes: &[u8], level: u32) -> Vec<u8> {
+    pub(super) fn gzip(bytes: &[u8], level: u32) -> Vec<u8> {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::new(level));
         gzip.write_all(bytes).unwrap();
         gzip.finish().unwrap()

@@ -7,13 +7,10 @@ use prebake_apk::path::GuestPath;
 use prebake_rootfs::tree::{Content, FileContent};
 use sha1::Digest as _;
 
-use crate::deflate::Origin;
+use crate::deflate::{LEAST_GRAFT, Origin};
 use crate::error::ImageError;
 use crate::plan::{Placed, Plan, padding};
 use crate::sources::{Forward, Sources};
-
-/// How long a part of a content is at least that is looked for in its file, in bytes.
-const LEAST_ORIGIN: u64 = 16 << 10;
 
 /// A piece of a stream.
 #[derive(Debug, Default)]
@@ -117,7 +114,8 @@ impl<'p, 't, 's> Stream<'p, 't, 's> {
         };
         if let Content::Source { source, offset } = &file.content
             && let Some(origins) = &mut piece.origins
-            && to - from >= LEAST_ORIGIN
+            // Less than that is no graft, wherever it comes from.
+            && to - from >= LEAST_GRAFT
             && let Some(members) = self.sources.members(*source).map_err(unreadable)?
         {
             let place = piece.bytes.len();

@@ -99,9 +99,7 @@ impl OutputFile {
         part.persist(&self.path).map_err(|error| error.error)?;
         sync_folder(&self.path)
     }
-}
 
-impl OutputFile {
     /// Has what was written by now synced, while more is being written.
     fn begin_sync(&mut self) {
         if self.ahead.is_none() {

@@ -143,6 +143,7 @@ mod tests {
     use flate2::write::GzEncoder;
     use flate2::{Compression, GzBuilder};
 
+    use super::super::tests::gzip;
     use super::*;
 
     /// Text of words that come again, near and far, with noise in between.
@@ -161,12 +162,6 @@ mod tests {
         }
         text.truncate(length);
         text
-    }
-
-    fn gzip(bytes: &[u8], level: u32) -> Vec<u8> {
-        let mut gzip = GzEncoder::new(Vec::new(), Compression::new(level));
-        gzip.write_all(bytes).unwrap();
-        gzip.finish().unwrap()
     }
 
     /// Returns all blocks of a file, found in steps of `step` bytes.
