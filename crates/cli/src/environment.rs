@@ -25,7 +25,8 @@ Environment:
   PREBAKE_REMOTE_CACHE  the URL of a shared cache, as `--remote-cache` takes it; its credentials
                    come from the store's own variables: AWS_…, GOOGLE_…, AZURE_…
   PREBAKE_REMOTE_CACHE_WRITE  set to 1: give it what is downloaded, as `--remote-cache-write` does
-  PREBAKE_SEAL     the file of your key for what the cache keeps (default: among your data)
+  PREBAKE_SEAL     the file of your key for what the cache keeps (default: in the temporary
+                   folder)
   PREBAKE_VENDOR   vendored folders that are looked into first, as `--vendor` names them
   PREBAKE_THREADS  how many threads compress; changes no output
   PREBAKE_UNTRUSTED  set to 1: let a recipe name only what lies in its folder, as `--untrusted` does

@@ -6,6 +6,10 @@
 //! digest ends with its HMAC-SHA256 (RFC 2104), over its name too. A cache that comes from elsewhere
 //! (a CI's, a colleague's) is as good as ever for downloads; of its segments none is believed, and
 //! they are made again. Checking costs as much as hashing does.
+//!
+//! The key lies in the temporary folder, so that prebake writes nothing outside of the cache, the
+//! project, the temporary folder and its outputs. Where the system empties that folder, the first
+//! build after it makes its segments again, which costs what one cold build does.
 
 use std::ffi::OsString;
 use std::io::{self, Read as _, Write as _};
@@ -90,23 +94,50 @@ fn seal(key: &hmac::Key, name: &str, content: &[u8]) -> hmac::Tag {
     context.sign()
 }
 
-/// Returns where this user's key is.
+/// Returns where this user's key is, and makes the folder that it is in.
 fn file(variable: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    let folder = |name: &str| {
-        let path = variable(name).map(PathBuf::from);
-        path.filter(|path| path.is_absolute())
-    };
-    if let Some(path) = variable(SEAL_VARIABLE).filter(|path| !path.is_empty()) {
-        return Some(PathBuf::from(path));
+    let named = |name: &str| variable(name).filter(|path| !path.is_empty());
+    if let Some(path) = named(SEAL_VARIABLE).map(PathBuf::from) {
+        fs_err::create_dir_all(path.parent()?).ok()?;
+        return Some(path);
     }
-    let data = if cfg!(windows) {
-        folder("LOCALAPPDATA")
-    } else if cfg!(target_os = "macos") {
-        folder("HOME").map(|home| home.join("Library/Application Support"))
+    let temporary = if cfg!(windows) {
+        named("TMP").or_else(|| named("TEMP"))?
     } else {
-        folder("XDG_DATA_HOME").or_else(|| folder("HOME").map(|home| home.join(".local/share")))
+        named("TMPDIR").unwrap_or_else(|| OsString::from("/tmp"))
     };
-    Some(data?.join("prebake").join("seal"))
+    let temporary = PathBuf::from(temporary);
+    Some(
+        own_folder(&temporary)
+            .filter(|_| temporary.is_absolute())?
+            .join("seal"),
+    )
+}
+
+/// Returns the folder of this user in the temporary folder, where others may write as well: `None`
+/// unless it is a folder, this user's, and closed to everybody else.
+#[cfg(unix)]
+fn own_folder(temporary: &Path) -> Option<PathBuf> {
+    use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+
+    let user = rustix::process::geteuid().as_raw();
+    let folder = temporary.join(format!("prebake-{user}"));
+    // It is there but for the first time; whether it is what it should be is seen below.
+    drop(std::fs::DirBuilder::new().mode(0o700).create(&folder));
+    let found = fs_err::symlink_metadata(&folder).ok()?;
+    let is_own = found.is_dir() && found.uid() == user && found.mode() & 0o777 == 0o700;
+    is_own.then_some(folder)
+}
+
+/// Returns the folder of this user in the temporary folder, which is this user's own on Windows.
+#[cfg(not(unix))]
+fn own_folder(temporary: &Path) -> Option<PathBuf> {
+    let folder = temporary.join("prebake");
+    drop(fs_err::create_dir(&folder));
+    fs_err::symlink_metadata(&folder)
+        .ok()?
+        .is_dir()
+        .then_some(folder)
 }
 
 /// Reads the key, or makes one; `None` where neither can be.
@@ -128,8 +159,6 @@ fn make(path: &Path) -> io::Result<()> {
     let mut bytes = [0; KEY];
     let filled = SystemRandom::new().fill(&mut bytes);
     filled.map_err(|_| io::Error::other("no random bytes"))?;
-    let folder = path.parent().unwrap_or(path);
-    fs_err::create_dir_all(folder)?;
     // Not beside and renamed, so that no run that is killed leaves a file of another name. What it
     // leaves is shorter than a key, and is one when the next run has written its own over it.
     let mut options = fs_err::OpenOptions::new();
@@ -173,6 +202,51 @@ mod tests {
         let entry = mine.cache.kept("name", MAX_ENTRY).unwrap();
         mine.cache.keep("new name", &[&entry]).unwrap();
         assert_eq!(mine.get("new name"), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn in_the_temporary_folder_the_key_is_this_users_alone() {
+        use std::fs::Permissions;
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+
+        let folder = tempfile::tempdir().unwrap();
+        let temporary = folder.path().join("tmp");
+        fs_err::create_dir(&temporary).unwrap();
+        let user = fs_err::metadata(&temporary).unwrap().uid();
+        let own = temporary.join(format!("prebake-{user}"));
+        let keeps = || {
+            let cache = Cache::open(folder.path().join("cache"));
+            let sealed = Sealed::open(cache, &|name| {
+                (name == "TMPDIR").then(|| temporary.clone().into_os_string())
+            });
+            sealed.put("name", b"content");
+            sealed.get("name").is_some()
+        };
+        assert!(keeps());
+        let mode = |path: &Path| fs_err::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&own), mode(&own.join("seal"))), (0o700, 0o600));
+        // Whoever may look into it or write to it may have put the key there.
+        for open in [0o750, 0o705, 0o720, 0o702] {
+            fs_err::set_permissions(&own, Permissions::from_mode(open)).unwrap();
+            assert!(!keeps(), "{open:o}");
+        }
+        fs_err::set_permissions(&own, Permissions::from_mode(0o700)).unwrap();
+        assert!(keeps());
+        // Nor is a link believed, to whatever folder it leads.
+        let moved = folder.path().join("moved");
+        fs_err::rename(&own, &moved).unwrap();
+        symlink(&moved, &own).unwrap();
+        assert!(!keeps());
+        // Nor a folder of another user's, which only root can make here.
+        fs_err::remove_file(&own).unwrap();
+        fs_err::create_dir(&own).unwrap();
+        fs_err::set_permissions(&own, Permissions::from_mode(0o700)).unwrap();
+        assert!(keeps());
+        if user == 0 {
+            std::os::unix::fs::chown(&own, Some(65534), None).unwrap();
+            assert!(!keeps());
+        }
     }
 
     #[test]

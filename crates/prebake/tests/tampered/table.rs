@@ -160,8 +160,13 @@ impl Table {
             reporter: Arc::new(Silent),
             cancel: Cancel::default(),
             environment: &|name| {
-                let seal = self.seal.filter(|_| name == "PREBAKE_SEAL");
-                seal.map(|seal| self.path(seal).into_os_string())
+                let is_temporary = ["TMPDIR", "TMP", "TEMP"].contains(&name);
+                match self.seal {
+                    Some(seal) if name == "PREBAKE_SEAL" => Some(self.path(seal).into()),
+                    // Where no key can be, nothing is kept.
+                    None if is_temporary => Some("nowhere".into()),
+                    _ => None,
+                }
             },
         })?;
         let options = BuildOptions {
