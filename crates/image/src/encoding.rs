@@ -146,7 +146,7 @@ impl Encoding {
 
     /// Says whether blocks of the files that contents come from are taken as they are. Most were
     /// made by gzip at its best, which takes longer than these levels and makes it as small.
-    pub(crate) fn grafts(self) -> bool {
+    pub fn grafts(self) -> bool {
         self.format == Format::TarGz && matches!(self.level, Level::Fast | Level::Default)
     }
 

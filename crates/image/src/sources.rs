@@ -14,13 +14,27 @@ const SKIP_BUFFER: usize = 64 << 10;
 /// memory while parts of it are written.
 pub const MAX_COMPRESSED: u64 = 16 << 20;
 
-/// A gzip file in memory that a source's archive is in.
+/// A gzip file in memory that a source's archive is in, and what is known of its blocks.
 #[derive(Clone, Debug)]
-pub struct Compressed {
-    /// All of the file.
-    pub file: Arc<Vec<u8>>,
-    /// Where in it the archive's first member begins. The other members are all behind it.
-    pub start: usize,
+pub struct Compressed(pub(crate) Arc<Members>);
+
+impl Compressed {
+    /// Takes a file in which the archive's first member begins at byte `start`. The other members
+    /// are all behind it.
+    pub fn new(file: Arc<Vec<u8>>, start: usize) -> Self {
+        Self(Arc::new(Members::new(file, start)))
+    }
+
+    /// Returns all of the file.
+    pub fn file(&self) -> &Arc<Vec<u8>> {
+        self.0.file()
+    }
+
+    /// Finds its blocks, which takes about as long as inflating it. Without that, each is found when
+    /// it is needed; it changes nothing but when the time is taken.
+    pub fn find_blocks(&self) {
+        self.0.find();
+    }
 }
 
 /// Opens the archives that a tree's contents are in.
@@ -79,8 +93,8 @@ impl<'a> Forward<'a> {
             _ => {
                 let compressed = self.sources.compressed(source)?;
                 compressed
-                    .filter(|compressed| compressed.file.len() as u64 <= MAX_COMPRESSED)
-                    .map(|Compressed { file, start }| Arc::new(Members::new(file, start)))
+                    .filter(|compressed| compressed.file().len() as u64 <= MAX_COMPRESSED)
+                    .map(|compressed| compressed.0)
             }
         };
         self.members = Some((source, members.clone()));

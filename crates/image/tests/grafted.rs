@@ -25,7 +25,7 @@ use proptest::prelude::*;
 enum Given {
     /// The files, to be inflated.
     Files,
-    /// The files, and every content in memory.
+    /// The files, with their blocks found before, and every content in memory.
     FilesAndContents,
     /// Archives that nobody compressed.
     Archives,
@@ -54,7 +54,10 @@ impl Sources for Opened<'_> {
 
     fn compressed(&mut self, source: SourceId) -> io::Result<Option<Compressed>> {
         let file = Arc::clone(&self.0.files[source.0 as usize]);
-        let compressed = Compressed { file, start: 0 };
+        let compressed = Compressed::new(file, 0);
+        if self.1 == Given::FilesAndContents {
+            compressed.find_blocks();
+        }
         Ok((self.1 != Given::Archives).then_some(compressed))
     }
 }

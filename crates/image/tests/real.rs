@@ -38,7 +38,7 @@ impl Sources for Files {
         }
         let start = file.len() - rest.len();
         let file = Arc::new(file);
-        Ok(Some(Compressed { file, start }))
+        Ok(Some(Compressed::new(file, start)))
     }
 }
 

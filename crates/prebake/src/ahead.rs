@@ -5,8 +5,12 @@ use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::Builder;
 
-/// Does `work` on each of `items`, on up to `threads` threads and no further ahead than twice their
-/// number, while `body` takes the results, in the order of the items.
+/// How many things are done ahead at least: enough of a recipe's packages for one thread while
+/// another is at work on the base.
+const AHEAD: usize = 16;
+
+/// Does `work` on each of `items`, on up to `threads` threads and no further ahead than [`AHEAD`],
+/// or twice their number, while `body` takes the results, in the order of the items.
 pub(crate) fn ahead<T: Send, U: Send, R>(
     items: impl Iterator<Item = T>,
     threads: usize,
@@ -41,7 +45,7 @@ pub(crate) fn ahead<T: Send, U: Send, R>(
             if started == 0 {
                 return items.next().map(work);
             }
-            while flight.len() < 2 * started
+            while flight.len() < AHEAD.max(2 * started)
                 && let Some(item) = items.next()
             {
                 let (reply, result) = sync_channel(1);

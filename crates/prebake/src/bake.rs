@@ -24,7 +24,7 @@ use crate::keys;
 use crate::lock::{LockedBase, LockedPackage, Step};
 use crate::recipe::{Output, Recipe};
 use crate::reporter::Stage;
-use crate::scan::{self, Scanned};
+use crate::scan::{self, Scanned, ScannedBase};
 use crate::scripts::{self, Effect, Run, Scripts};
 use crate::{unusual, world};
 
@@ -65,10 +65,29 @@ impl<'c> Bake<'c> {
         context: &'c Context,
         authority: &'static str,
     ) -> Result<(Self, Base), Error> {
+        let blobs = Blobs::new(Arc::clone(&context.reporter));
+        let scan = |(locked, blob): (_, &Blob)| {
+            let scanned = scan::base(arch, locked, blob, blobs.room(), None, context)?;
+            Ok::<_, Error>((locked, blob.clone(), scanned))
+        };
+        let start = start.map(scan).transpose()?;
+        Self::begin_scanned(arch, start, blobs, recipe, scripts, context, authority)
+    }
+
+    /// Begins as [`Bake::begin`] does, with a base that was read into the room of `blobs`.
+    pub(crate) fn begin_scanned(
+        arch: Arch,
+        start: Option<(&LockedBase, Blob, ScannedBase)>,
+        blobs: Blobs,
+        recipe: &'c Recipe,
+        scripts: Scripts<'c>,
+        context: &'c Context,
+        authority: &'static str,
+    ) -> Result<(Self, Base), Error> {
         let mut bake = Self {
             arch,
             merge: Merge::new(0),
-            blobs: Blobs::new(Arc::clone(&context.reporter)),
+            blobs,
             epoch: 0,
             context,
             authority,
@@ -76,8 +95,9 @@ impl<'c> Bake<'c> {
             recipe,
             due: Vec::new(),
         };
-        let mut base = if let Some((locked, blob)) = start {
-            bake.read_base(locked, blob)?;
+        let url = start.as_ref().map(|(locked, ..)| &locked.url);
+        let mut base = if let Some((locked, blob, scanned)) = start {
+            bake.take_base(locked, blob, scanned)?;
             let base = bake.merge.base_done();
             base.map_err(|source| Error::Merge { arch, source })?
         } else {
@@ -91,11 +111,11 @@ impl<'c> Bake<'c> {
         let dialect = recipe.base.apk.unwrap_or_else(|| world::dialect(&base));
         base.dialect = Some(dialect);
         bake.merge.set_dialect(dialect);
-        if let (Some((locked, _)), Some(found)) = (start, &base.arch)
+        if let (Some(url), Some(found)) = (url, &base.arch)
             && found != arch.name()
         {
             return Err(Error::Mismatch {
-                input: locked.url.clone(),
+                input: url.clone(),
                 what: "the architecture",
                 found: found.clone(),
                 authority: "the recipe",
@@ -105,18 +125,23 @@ impl<'c> Bake<'c> {
         Ok((bake, base))
     }
 
-    /// Reads every entry of a base.
-    fn read_base(&mut self, locked: &LockedBase, blob: &Blob) -> Result<(), Error> {
+    /// Takes every entry of a base.
+    fn take_base(
+        &mut self,
+        locked: &LockedBase,
+        blob: Blob,
+        scanned: ScannedBase,
+    ) -> Result<(), Error> {
         let arch = self.arch;
-        let (listing, contents) = scan::base(arch, locked, blob, self.blobs.room(), self.context)?;
-        for (entry, file) in listing.0 {
+        for (entry, file) in scanned.listing.0 {
             self.epoch = self.epoch.max(entry.mtime);
             unusual::check_name(self.recipe, "base", &locked.url, &entry)?;
             self.merge
                 .base_entry(entry, file)
                 .map_err(|source| Error::Merge { arch, source })?;
         }
-        self.blobs.add(SourceId::BASE, blob.clone(), contents);
+        self.blobs.add(SourceId::BASE, blob, scanned.contents);
+        self.blobs.add_base_file(scanned.file);
         Ok(())
     }
 
@@ -168,34 +193,44 @@ impl<'c> Bake<'c> {
             scan::package(arch, locked, blob, &room, context)
         };
         let threads = context.threads.get();
-        ahead(packages.clone(), threads, scan, |scanned| {
-            let mut packages = packages;
-            for step in steps {
-                match step {
-                    Step::Install(_) => {
-                        let (Some((locked, blob)), Some(scanned)) = (packages.next(), scanned())
-                        else {
-                            break;
-                        };
-                        self.install(locked, blob, scanned?)?;
-                    }
-                    Step::Retag { name, tag, .. } => {
-                        let tag = tag.as_ref().map(|tag| tag.clone().into_bytes());
-                        let retagged = self.merge.retag_package(name.as_bytes(), tag);
-                        self.merged(retagged)?;
-                    }
-                    Step::Remove { name, .. } => {
-                        let begun = self.merge.begin_removal(name.as_bytes());
-                        self.merged(begun)?;
-                        self.take_scripts()?;
-                        let ended = self.merge.end_removal();
-                        self.merged(ended)?;
-                        self.take_scripts()?;
-                    }
+        ahead(packages, threads, scan, |scanned| {
+            self.take(steps, blobs, order, scanned)
+        })
+    }
+
+    /// Takes every step, as [`Bake::apply`] does; `scanned` gives the packages that install, in
+    /// their order.
+    pub(crate) fn take(
+        &mut self,
+        steps: &[Step],
+        blobs: &[Blob],
+        order: &[String],
+        scanned: &mut dyn FnMut() -> Option<Result<Scanned, Error>>,
+    ) -> Result<(), Error> {
+        let mut blobs = blobs.iter();
+        for step in steps {
+            match step {
+                Step::Install(locked) => {
+                    let (Some(blob), Some(scanned)) = (blobs.next(), scanned()) else {
+                        break;
+                    };
+                    self.install(locked, blob, scanned?)?;
+                }
+                Step::Retag { name, tag, .. } => {
+                    let tag = tag.as_ref().map(|tag| tag.clone().into_bytes());
+                    let retagged = self.merge.retag_package(name.as_bytes(), tag);
+                    self.merged(retagged)?;
+                }
+                Step::Remove { name, .. } => {
+                    let begun = self.merge.begin_removal(name.as_bytes());
+                    self.merged(begun)?;
+                    self.take_scripts()?;
+                    let ended = self.merge.end_removal();
+                    self.merged(ended)?;
+                    self.take_scripts()?;
                 }
             }
-            Ok::<(), Error>(())
-        })?;
+        }
         let order: Vec<_> = order.iter().map(|name| name.clone().into_bytes()).collect();
         let begun = self.merge.begin_triggers(&order);
         self.merged(begun)?;

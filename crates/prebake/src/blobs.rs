@@ -26,7 +26,9 @@ pub(crate) struct Blobs {
     contents: BTreeMap<SourceId, Contents>,
     room: Arc<Room>,
     /// The file that was wanted in memory last.
-    file: Option<(SourceId, Arc<Vec<u8>>)>,
+    file: Option<(SourceId, Compressed)>,
+    /// The base's, if it has been in memory since it was checked and was not wanted yet.
+    base: Option<Compressed>,
     reporter: Arc<dyn Reporter>,
     /// How many of the files' bytes were read for the image that is being written.
     read: Arc<AtomicU64>,
@@ -46,6 +48,7 @@ impl Blobs {
             contents: BTreeMap::new(),
             room: Arc::new(Room::new(MAX_HELD)),
             file: None,
+            base: None,
             reporter,
             read: Arc::default(),
         }
@@ -56,6 +59,11 @@ impl Blobs {
         self.files.push((source, blob));
         self.contents
             .extend(contents.map(|contents| (source, contents)));
+    }
+
+    /// Adds the base's file, as it was checked in memory.
+    pub(crate) fn add_base_file(&mut self, file: Option<Compressed>) {
+        self.base = file;
     }
 
     /// Returns the room that there is for contents.
@@ -94,7 +102,7 @@ impl Sources for Blobs {
     fn open(&mut self, source: SourceId) -> io::Result<Box<dyn Read>> {
         let file: Box<dyn Read> = match &self.file {
             Some((held, file)) if *held == source => {
-                Box::new(Cursor::new(Shared(Arc::clone(file))))
+                Box::new(Cursor::new(Shared(Arc::clone(file.file()))))
             }
             _ => {
                 let blob = self.blob(source)?;
@@ -117,6 +125,12 @@ impl Sources for Blobs {
 
     /// Reads a file into memory, where it is hashed.
     fn compressed(&mut self, source: SourceId) -> io::Result<Option<Compressed>> {
+        if source == SourceId::BASE
+            && let Some(file) = self.base.take()
+        {
+            self.file = Some((source, file.clone()));
+            return Ok(Some(file));
+        }
         let blob = self.blob(source)?;
         if blob.size() > MAX_COMPRESSED {
             return Ok(None);
@@ -129,9 +143,9 @@ impl Sources for Blobs {
             Package::open(&mut rest).map_err(io::Error::other)?;
         }
         let start = file.len() - rest.len();
-        let file = Arc::new(file);
-        self.file = Some((source, Arc::clone(&file)));
-        Ok(Some(Compressed { file, start }))
+        let file = Compressed::new(Arc::new(file), start);
+        self.file = Some((source, file.clone()));
+        Ok(Some(file))
     }
 }
 

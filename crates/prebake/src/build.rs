@@ -2,31 +2,36 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use prebake_apk::digest::Sha256;
 use prebake_apk::package::ScriptKind;
 use prebake_apk::path::GuestPath;
 use prebake_fetch::{Blob, Wanted};
-use prebake_image::ImageError;
 use prebake_image::archive::{self, Assembly, Options};
 use prebake_image::encoding::Encoding;
 use prebake_image::plan::Plan;
+use prebake_image::{Compressed, ImageError};
 use prebake_launch::{About, Package as ImagePackage};
 use prebake_rootfs::Report;
 use prebake_rootfs::merge::{Base, Script as PackageScript};
 
+use crate::ahead::ahead;
 use crate::arch::{self, Arch};
 use crate::bake::{Bake, Baked};
+use crate::blobs::Blobs;
 use crate::choose::{MAX_BASE_BYTES, file_name, wanted};
 use crate::context::Context;
 use crate::document::nearest;
 use crate::error::Error;
 use crate::finished::{self, Finished};
 use crate::local;
-use crate::lock::{Lock, LockedBase, LockedRootfs};
+use crate::lock::{Lock, LockedBase, LockedPackage, LockedRootfs};
 use crate::output_file::OutputFile;
 use crate::recipe::{Output, Recipe};
 use crate::reporter::Stage;
+use crate::scan::{self, Scanned, ScannedBase};
 use crate::scripts::{Record, Scripts};
 use crate::template::Values;
 use crate::update::{self, LockState, Upgrade};
@@ -142,7 +147,10 @@ pub fn build(recipe: &Recipe, options: &BuildOptions, context: &Context) -> Resu
     };
     for (locked, blobs) in rootfs.into_iter().zip(blobs) {
         let scripts = Scripts::Replay(locked.arch, &record);
-        let (_, mut baked) = bake(recipe, locked, &blobs, scripts, context)?;
+        let grafts = wishes.iter().zip(&outputs).any(|(wish, output)| {
+            output.is_none() && wish.locked.arch == locked.arch && wish.encoding.grafts()
+        });
+        let (_, mut baked) = bake(recipe, locked, &blobs, scripts, grafts, context)?;
         for (wish, output) in wishes.iter().zip(&mut outputs) {
             if output.is_none() && wish.locked.arch == locked.arch {
                 *output = Some(wish.write(recipe, &mut baked, context)?);
@@ -174,7 +182,8 @@ pub fn bake_to(
     context.reporter.stage(&Stage::Fetching);
     let blobs = fetch(recipe, &[locked], context)?.concat();
     let scripts = Scripts::Replay(locked.arch, &record);
-    let (_, mut baked) = bake(recipe, locked, &blobs, scripts, context)?;
+    let grafts = wish.encoding.grafts();
+    let (_, mut baked) = bake(recipe, locked, &blobs, scripts, grafts, context)?;
     wish.write(recipe, &mut baked, context)
 }
 
@@ -270,7 +279,7 @@ pub(crate) fn bake_again(
     context.reporter.stage(&Stage::Fetching);
     let blobs = fetch(recipe, &[locked], context)?.concat();
     let scripts = Scripts::Replay(locked.arch, record);
-    let (_, mut baked) = bake(recipe, locked, &blobs, scripts, context)?;
+    let (_, mut baked) = bake(recipe, locked, &blobs, scripts, false, context)?;
     baked.blobs.rewind();
     Ok(baked)
 }
@@ -284,15 +293,34 @@ pub(crate) fn bake_locked(
 ) -> Result<(Base, Baked), Error> {
     context.reporter.stage(&Stage::Fetching);
     let blobs = fetch(recipe, &[locked], context)?;
-    bake(recipe, locked, &blobs.concat(), Scripts::Skip, context)
+    let blobs = blobs.concat();
+    bake(recipe, locked, &blobs, Scripts::Skip, false, context)
 }
 
-/// Checks and merges the inputs of one rootfs.
+/// What is done on any thread while a rootfs is merged.
+enum Job<'l> {
+    Base(&'l LockedBase, &'l Blob, Option<SyncSender<Compressed>>),
+    /// Find the blocks of the base, which takes about as long as reading it: then both are done at
+    /// once, and the first segments need not wait for it.
+    Blocks(Receiver<Compressed>),
+    Package(&'l LockedPackage, &'l Blob),
+}
+
+/// What came of it.
+enum Done {
+    Base(ScannedBase),
+    Blocks,
+    Package(Box<Scanned>),
+}
+
+/// Checks and merges the inputs of one rootfs; `grafts` says whether outputs will have blocks of the
+/// inputs.
 fn bake(
     recipe: &Recipe,
     locked: &LockedRootfs,
     blobs: &[Blob],
     scripts: Scripts<'_>,
+    grafts: bool,
     context: &Context,
 ) -> Result<(Base, Baked), Error> {
     context.reporter.stage(&Stage::Merging(locked.arch));
@@ -301,8 +329,56 @@ fn bake(
         (Some(base), Some((blob, packages))) => (Some((base, blob)), packages),
         (Some(_), None) => return Err(Error::Interrupted),
     };
-    let (mut bake, facts) = Bake::begin(locked.arch, start, recipe, scripts, context, "the lock")?;
-    bake.apply(&locked.steps, packages, &locked.triggers)?;
+    let arch = locked.arch;
+    let files = Blobs::new(Arc::clone(&context.reporter));
+    let room = Arc::clone(files.room());
+    let work = |job| {
+        Ok(match job {
+            Job::Base(base, blob, share) => {
+                Done::Base(scan::base(arch, base, blob, &room, share, context)?)
+            }
+            Job::Blocks(shared) => {
+                // The base was read before, or is too large for it, or cannot be read.
+                if let Ok(shared) = shared.recv() {
+                    shared.find_blocks();
+                }
+                Done::Blocks
+            }
+            Job::Package(package, blob) => {
+                let scanned = scan::package(arch, package, blob, &room, context)?;
+                Done::Package(Box::new(scanned))
+            }
+        })
+    };
+    let mut jobs = Vec::new();
+    if let Some((base, blob)) = start {
+        let (share, shared) = grafts.then(|| sync_channel(1)).unzip();
+        jobs.push(Job::Base(base, blob, share));
+        jobs.extend(shared.map(Job::Blocks));
+    }
+    let installed = locked.packages().zip(packages);
+    jobs.extend(installed.map(|(package, blob)| Job::Package(package, blob)));
+    let threads = context.threads.get();
+    let (bake, facts) = ahead(jobs.into_iter(), threads, work, |done| {
+        let base = match start {
+            None => None,
+            Some((base, blob)) => match done().transpose()? {
+                Some(Done::Base(scanned)) => Some((base, blob.clone(), scanned)),
+                _ => return Err(Error::Interrupted),
+            },
+        };
+        let begun = Bake::begin_scanned(arch, base, files, recipe, scripts, context, "the lock");
+        let (mut bake, facts) = begun?;
+        let mut scanned = || loop {
+            return match done()? {
+                Ok(Done::Package(scanned)) => Some(Ok(*scanned)),
+                Ok(Done::Base(_) | Done::Blocks) => continue,
+                Err(error) => Some(Err(error)),
+            };
+        };
+        bake.take(&locked.steps, packages, &locked.triggers, &mut scanned)?;
+        Ok::<_, Error>((bake, facts))
+    })?;
     let world = world::combine(recipe, &local::entries(recipe, locked)?, &facts)?;
     let baked = bake.finish(recipe, &world)?;
     Ok((facts, baked))

@@ -39,6 +39,21 @@ pub(crate) fn stanza_of<R: BufRead>(package: &Package<R>, size: u64) -> Stanza {
     Stanza::from_package(package.info(), package.identity(), size)
 }
 
+/// Reads a blob of up to `limit` bytes into memory, where it is hashed; `None` if it is not what is
+/// pinned, or larger.
+pub(crate) fn whole(
+    blob: &Blob,
+    size: u64,
+    sha256: &Sha256,
+    limit: u64,
+) -> Result<Option<Vec<u8>>, Error> {
+    if blob.sha256() != *sha256 || blob.size() > limit {
+        return Ok(None);
+    }
+    let file = blob.read_verified(limit).map_err(Error::Cache)?;
+    Ok((file.len() as u64 == size).then_some(file))
+}
+
 /// Opens a blob after hashing it, and holds it against what is pinned.
 pub(crate) fn verified(
     url: &str,

@@ -1,6 +1,8 @@
 //! Packages and bases, opened and read by any thread, ahead of the merge.
 
 use std::io::{self, BufRead, BufReader, Read};
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 
 use prebake_apk::digest::{Sha1, Sha256};
 use prebake_apk::entry::{Entry, EntryKind};
@@ -9,6 +11,7 @@ use prebake_apk::package::{Data, Package, PackageError, Script};
 use prebake_apk::pkginfo::PkgInfo;
 use prebake_apk::{gzip, tar};
 use prebake_fetch::Blob;
+use prebake_image::{Compressed, MAX_COMPRESSED};
 use prebake_rootfs::merge::{MAX_INLINE, MAX_INLINE_TOTAL};
 use prebake_rootfs::tree::FileContent;
 use prebake_rootfs::{Content, Merge, MergeError, SourceId};
@@ -191,17 +194,48 @@ pub(crate) fn content_alone(
     content(entry, None, reader, &mut Gathering::new(&room), &mut buffer)
 }
 
-/// Reads a base; its archive only if it was not read before.
+/// A base, hashed and read.
+pub(crate) struct ScannedBase {
+    pub(crate) listing: Listing,
+    /// Its contents, if they were read now and there was room for them.
+    pub(crate) contents: Option<Contents>,
+    /// Its file, if that is in memory.
+    pub(crate) file: Option<Compressed>,
+}
+
+/// Reads a base; its archive only if it was not read before. With `share` it is read into memory
+/// for that, if it is not too large, and given to whoever waits at the other end.
 pub(crate) fn base(
     arch: Arch,
     locked: &LockedBase,
     blob: &Blob,
     room: &Room,
+    share: Option<SyncSender<Compressed>>,
     context: &Context,
-) -> Result<(Listing, Option<Contents>), Error> {
-    let file = package_file::verified(&locked.url, blob, locked.size, &locked.sha256)?;
-    if let Some(listing) = Listing::read(&context.sealed, &locked.sha256) {
-        return Ok((listing, None));
+) -> Result<ScannedBase, Error> {
+    let known = Listing::read(&context.sealed, &locked.sha256);
+    let shared = if let (Some(share), None) = (share, &known) {
+        let file = package_file::whole(blob, locked.size, &locked.sha256, MAX_COMPRESSED)?;
+        let shared = file.map(|file| Compressed::new(Arc::new(file), 0));
+        // Nobody waits where the bake was given up.
+        let _ = shared.clone().map(|shared| share.send(shared));
+        shared
+    } else {
+        None
+    };
+    let file: Box<dyn BufRead + '_> = if let Some(shared) = &shared {
+        Box::new(shared.file().as_slice())
+    } else {
+        let sha256 = &locked.sha256;
+        let file = package_file::verified(&locked.url, blob, locked.size, sha256)?;
+        Box::new(file)
+    };
+    if let Some(listing) = known {
+        return Ok(ScannedBase {
+            listing,
+            contents: None,
+            file: None,
+        });
     }
     let fail = |source| Error::Base {
         url: locked.url.clone(),
@@ -226,6 +260,10 @@ pub(crate) fn base(
         held.count(arch, &entry, file.as_ref())?;
         entries.push((entry, file));
     }
-    let listing = remembered(Listing(entries), &held, &locked.sha256, context);
-    Ok((listing, gathering.done()))
+    drop(archive);
+    Ok(ScannedBase {
+        listing: remembered(Listing(entries), &held, &locked.sha256, context),
+        contents: gathering.done(),
+        file: shared,
+    })
 }

@@ -11,6 +11,10 @@ const MAX_BLOCKS: usize = 1 << 15;
 /// What stands behind the blocks of a member: a CRC and a length (RFC 1952, 2.3.1).
 const TRAILER: usize = 8;
 
+/// How much is walked before somebody else may look at what was found, in bytes that the blocks
+/// inflate to.
+const STEP: u64 = 1 << 20;
+
 /// A gzip file in memory, whose blocks are found when they are asked for. Which blocks it has
 /// depends on the file alone, and not on who asked for what before.
 #[derive(Debug)]
@@ -55,8 +59,20 @@ impl Members {
     }
 
     /// Returns the file.
-    pub(crate) fn file(&self) -> &[u8] {
+    pub(crate) fn file(&self) -> &Arc<Vec<u8>> {
         &self.file
+    }
+
+    /// Finds all blocks.
+    pub(crate) fn find(&self) {
+        loop {
+            let mut walk = self.walk.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = walk.length;
+            walk.go(&self.file, before.saturating_add(STEP));
+            if walk.length == before {
+                return;
+            }
+        }
     }
 
     /// Returns the runs of at least `least` bytes that inflate to nothing but what is between two
@@ -170,7 +186,12 @@ mod tests {
         for to in 1..200 {
             members.runs(0, to * step, 0);
         }
-        members.walk.into_inner().unwrap().blocks
+        let found = Members::new(Arc::new(file.to_vec()), 0);
+        found.find();
+        let found = found.walk.into_inner().unwrap().blocks;
+        let blocks = members.walk.into_inner().unwrap().blocks;
+        assert!(found.starts_with(&blocks), "all, or those that were wanted");
+        blocks
     }
 
     #[test]
