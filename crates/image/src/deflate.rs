@@ -8,14 +8,19 @@
 //! libdeflate compresses better than zlib at a third of the time, and always ends a stream. The
 //! bit that says so is taken back, which is why the blocks have to be walked: see [`blocks`].
 
+mod bits;
 mod blocks;
+mod codes;
 mod joined;
 mod members;
+mod window;
 
 use std::sync::Arc;
 
-use libdeflater::{Compressor, Decompressor};
+use libdeflater::Compressor;
+use zlib_rs::crc32::crc32;
 
+use self::blocks::{Blocks, Walked};
 use self::joined::Joined;
 pub(crate) use self::members::Members;
 
@@ -41,23 +46,26 @@ struct Graft<'o> {
     place: (usize, usize),
     file: &'o [u8],
     bits: (usize, usize),
+    /// The CRC-32 of what they inflate to.
+    crc: u32,
     last: Option<usize>,
 }
 
 /// Deflates runs.
 pub(crate) struct Deflater {
     compressor: Compressor,
-    decompressor: Decompressor,
-    /// What a piece is deflated into, and then what the run is inflated into.
+    /// What a piece is deflated into.
     buffer: Vec<u8>,
+    /// Inflates that again.
+    blocks: Box<Blocks>,
 }
 
 impl Deflater {
     pub(crate) fn new(compressor: Compressor) -> Self {
         Self {
             compressor,
-            decompressor: Decompressor::new(),
             buffer: Vec::new(),
+            blocks: Box::new(Blocks::new()),
         }
     }
 
@@ -65,14 +73,11 @@ impl Deflater {
     /// depend on nothing else but the compressor's level: `None` only if libdeflate breaks its own
     /// promises.
     pub(crate) fn deflate(&mut self, run: &[u8], origins: &[Origin]) -> Option<Vec<u8>> {
-        let grafts: Vec<_> = origins.iter().flat_map(grafts).collect();
-        if !grafts.is_empty()
-            && let Some(mut stream) = self.join(run, &grafts)
-            && self.is(&mut stream, run)
-        {
-            return Some(stream);
+        let mut grafts: Vec<_> = origins.iter().flat_map(grafts).collect();
+        if !grafts.iter().all(|graft| graft.is(run)) {
+            grafts.clear();
         }
-        self.join(run, &[])
+        self.join(run, &grafts)
     }
 
     /// Deflates what is between grafts, and puts all of it together.
@@ -104,25 +109,23 @@ impl Deflater {
         }
         let length = self.compressor.deflate_compress(piece, &mut self.buffer);
         let stream = self.buffer.get(..length.ok()?)?;
-        let blocks::Walked { last, end } = blocks::walk(stream)?;
+        let Walked { last, end, crc } = self.blocks.walk(stream)?;
+        if crc != crc32(0, piece) {
+            return None;
+        }
         // It may have stored blocks, which begin at a byte as they did there.
         if !joined.is_whole() {
             joined.synchronise();
         }
         joined.add(stream, (0, end), Some(last))
     }
+}
 
-    /// Says whether a stream without an end inflates to `run`.
-    fn is(&mut self, stream: &mut Vec<u8>, run: &[u8]) -> bool {
-        if self.buffer.len() < run.len() {
-            self.buffer.resize(run.len(), 0);
-        }
-        let inflated = self.buffer.get_mut(..run.len()).unwrap_or_default();
-        let length = stream.len();
-        stream.extend_from_slice(&END);
-        let inflates = self.decompressor.deflate_decompress(stream, inflated);
-        stream.truncate(length);
-        inflates == Ok(run.len()) && inflated == run
+impl Graft<'_> {
+    /// Says whether that part of `run` is what the blocks were seen to inflate to.
+    fn is(&self, run: &[u8]) -> bool {
+        let (start, end) = self.place;
+        run.get(start..end).map(|part| crc32(0, part)) == Some(self.crc)
     }
 }
 
@@ -137,6 +140,7 @@ fn grafts(origin: &Origin) -> impl Iterator<Item = Graft<'_>> {
             place: (place(run.bytes.0), place(run.bytes.1)),
             file: origin.members.file(),
             bits: run.bits,
+            crc: run.crc,
             last: run.last,
         }
     })
@@ -148,7 +152,7 @@ mod tests {
 
     use flate2::Compression;
     use flate2::write::GzEncoder;
-    use libdeflater::CompressionLvl;
+    use libdeflater::{CompressionLvl, Decompressor};
     use proptest::prelude::*;
 
     use super::*;
@@ -161,6 +165,13 @@ mod tests {
         let mut back = Vec::new();
         let mut reader = flate2::bufread::DeflateDecoder::new(stream);
         reader.read_to_end(&mut back).unwrap();
+        back
+    }
+
+    fn libdeflate(stream: &[u8], length: usize) -> Vec<u8> {
+        let mut back = vec![0; length];
+        let inflated = Decompressor::new().deflate_decompress(stream, &mut back);
+        assert_eq!(inflated, Ok(length));
         back
     }
 
@@ -239,15 +250,17 @@ mod tests {
                 let grafts: Vec<_> = origins.iter().flat_map(grafts).collect();
                 assert!(!grafts.is_empty());
                 let mut deflater = deflater(5);
-                let mut stream = deflater.join(&run, &grafts).unwrap();
-                assert!(deflater.is(&mut stream, &run));
+                assert!(grafts.iter().all(|graft| graft.is(&run)));
+                let stream = deflater.join(&run, &grafts).unwrap();
                 assert!(back(&[&stream[..], &END].concat()) == run);
+                assert!(libdeflate(&[&stream[..], &END].concat(), run.len()) == run);
                 assert_eq!(deflater.deflate(&run, &origins).unwrap(), stream);
                 let mut piece = vec![0; 600];
                 let length = deflater
                     .compressor
                     .deflate_compress(&run[..before], &mut piece);
-                let end = blocks::walk(&piece[..length.unwrap()]).unwrap().end;
+                let walked = Blocks::new().walk(&piece[..length.unwrap()]);
+                let end = walked.unwrap().end;
                 shifts[(if before == 0 { 0 } else { end } + 16 - grafts[0].bits.0 % 8) % 8] = true;
             }
             assert_eq!(shifts, [true; 8]);
@@ -258,14 +271,16 @@ mod tests {
     #[test]
     fn what_inflates_to_other_bytes_is_not_taken() {
         let text = include_bytes!("deflate.rs").repeat(20);
-        let mut other = text.clone();
-        other[100_000] ^= 1;
         let place = (0, text.len());
         let right = deflater(5).deflate(&text, &[origin(place, 0, gzip(&text, 9))]);
-        let wrong = deflater(5).deflate(&text, &[origin(place, 0, gzip(&other, 9))]);
         let alone = deflater(5).deflate(&text, &[]);
         assert_ne!(right, alone);
-        assert_eq!(wrong, alone);
+        for at in [0, 1, 100_000, text.len() - 1] {
+            let mut other = text.clone();
+            other[at] ^= 1;
+            let wrong = deflater(5).deflate(&text, &[origin(place, 0, gzip(&other, 9))]);
+            assert_eq!(wrong, alone, "{at}");
+        }
     }
 
     proptest! {

@@ -1,55 +1,25 @@
-//! Finds where the blocks of a deflate stream begin and end, and what they refer back to.
+//! Finds where the blocks of a deflate stream begin and end, what they refer back to, and what they
+//! inflate to.
 //!
-//! Blocks say nowhere how long they are, so that the codes of all of them are read and nothing is
-//! made of them (RFC 1951, 3.2). Measured on 53 MB of tar, it is a tenth of the compressing.
+//! Blocks say nowhere how long they are, so that all of them are inflated (RFC 1951, 3.2); of the
+//! bytes no more is kept than a CRC-32 of each block, by which it is known again. It costs hardly
+//! more than reading the codes and making nothing of them: either waits for where the next code
+//! begins.
 
-/// The longest code, in bits (RFC 1951, 3.2.7).
-const LONGEST_CODE: usize = 15;
+use zlib_rs::crc32::crc32_combine;
 
-/// Codes of up to that many bits are looked up at once.
-const QUICK: usize = 10;
+use super::bits::Bits;
+use super::codes::{Code, Step};
+use super::window::Window;
 
 /// The order in which the lengths of the code for lengths stand (RFC 1951, 3.2.7).
 const LENGTH_ORDER: [usize; 19] = [
     16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15,
 ];
 
-/// The symbol that ends a block, and how many symbols for literals and lengths there are.
-const END_OF_BLOCK: usize = 256;
+/// How many codes for literals and lengths a block can have, and for distances.
 const LITERALS: usize = 288;
 const DISTANCES: usize = 32;
-
-/// The first length and the first distance of each symbol for one (RFC 1951, 3.2.5).
-const FIRST_LENGTHS: [u16; 29] = [
-    3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131,
-    163, 195, 227, 258,
-];
-const FIRST_DISTANCES: [u16; 30] = [
-    1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769, 1025, 1537,
-    2049, 3073, 4097, 6145, 8193, 12289, 16385, 24577,
-];
-
-/// Where things are, in bits from the start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Walked {
-    /// The bit that says that the last block is the last.
-    pub(super) last: usize,
-    /// The end of that block.
-    pub(super) end: usize,
-}
-
-/// Walks a whole stream; `None` if it is none.
-pub(super) fn walk(stream: &[u8]) -> Option<Walked> {
-    let mut bits = Bits::new(stream, 0);
-    loop {
-        let last = bits.position();
-        let (is_last, ..) = block::<false>(&mut bits, &mut Seen::default())?;
-        if is_last {
-            let end = bits.position();
-            return Some(Walked { last, end });
-        }
-    }
-}
 
 /// A block that was measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +27,10 @@ pub(crate) struct Block {
     /// Its first bit, which says whether it is the last, and the end of it, in bits from the start
     /// of the bytes that it stands in.
     pub(crate) bits: (usize, usize),
-    /// Where what it inflates to begins and ends, in bytes from wherever the counting began.
+    /// Where what it inflates to begins and ends, in bytes from the first that was inflated.
     pub(crate) bytes: (u64, u64),
+    /// The CRC-32 of what it inflates to.
+    pub(crate) crc: u32,
     /// The first byte that it copies from; not before `bytes` where it copies none.
     pub(crate) reaches: u64,
     /// Whether it says that it is the last.
@@ -67,384 +39,170 @@ pub(crate) struct Block {
     pub(crate) is_stored: bool,
 }
 
-/// Measures the block that begins at bit `at` of `stream`, `before` bytes after wherever the
-/// counting began; `None` if there is none. Of a stream that zlib-rs does not inflate it may say
-/// anything.
-pub(crate) fn measure(stream: &[u8], at: usize, before: u64) -> Option<Block> {
-    let mut bits = Bits::new(stream, at);
-    let mut seen = Seen {
-        at: before,
-        start: before,
-        reaches: before,
-    };
-    let (is_last, is_stored) = block::<true>(&mut bits, &mut seen)?;
-    Some(Block {
-        bits: (at, bits.position()),
-        bytes: (before, seen.at),
-        reaches: seen.reaches,
-        is_last,
-        is_stored,
-    })
+/// A whole stream that was measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Walked {
+    /// The bit that says that the last block is the last.
+    pub(super) last: usize,
+    /// The end of that block, in bits.
+    pub(super) end: usize,
+    /// The CRC-32 of what the stream inflates to.
+    pub(super) crc: u32,
 }
 
-/// What was seen of the bytes that blocks inflate to.
-#[derive(Clone, Copy, Debug, Default)]
-struct Seen {
-    /// How many there were, or where the last that were copied are copied to.
-    at: u64,
-    start: u64,
-    /// The first of those that were copied from.
-    reaches: u64,
+/// Inflates blocks one by one.
+#[derive(Debug)]
+pub(crate) struct Blocks {
+    literals: Code<2048>,
+    distances: Code<512>,
+    lengths: Code<128>,
+    window: Window,
 }
 
-/// Takes a block and says whether it is the last, and whether it is stored. What it inflates to is
-/// looked at if it is `MEASURED`.
-fn block<const MEASURED: bool>(bits: &mut Bits<'_>, seen: &mut Seen) -> Option<(bool, bool)> {
-    let is_last = bits.take(1)? == 1;
-    let kind = bits.take(2)?;
-    match kind {
-        0 => seen.at += bits.skip_stored()? as u64,
-        1 => {
-            let mut lengths = [8_u8; LITERALS];
-            lengths.get_mut(144..256)?.fill(9);
-            lengths.get_mut(256..280)?.fill(7);
-            let literals = Code::new(&lengths, literal)?;
-            let distances = Code::new(&[5; DISTANCES], distance)?;
-            bits.skip_codes::<MEASURED>(&literals, &distances, seen)?;
+impl Blocks {
+    pub(crate) fn new() -> Self {
+        Self {
+            literals: Code::default(),
+            distances: Code::default(),
+            lengths: Code::default(),
+            window: Window::new(),
         }
-        2 => {
-            let (literals, distances) = bits.codes()?;
-            bits.skip_codes::<MEASURED>(&literals, &distances, seen)?;
-        }
-        _ => return None,
     }
-    Some((is_last, kind == 0))
-}
 
-/// What follows a symbol, or a few literals and one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(align(8))]
-struct Step {
-    /// How many bits it takes: of its code, and those that belong to it. 0 for no code.
-    bits: u8,
-    /// How many of them are the code.
-    code: u8,
-    then: Then,
-    /// How many literals it is.
-    literals: u8,
-    /// The length or distance, without the bits that belong to it; 0 where there is none.
-    first: u16,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Then {
-    /// Another symbol.
-    #[default]
-    Next,
-    /// A distance.
-    Distance,
-    /// Another block, or nothing.
-    End,
-}
-
-/// Says what follows a symbol for a literal or a length, after its code of `length` bits.
-fn literal(symbol: usize, length: u8) -> Step {
-    let (extra, then) = match symbol {
-        0..END_OF_BLOCK => (0, Then::Next),
-        END_OF_BLOCK => (0, Then::End),
-        257..265 | 285.. => (0, Then::Distance),
-        _ => ((symbol - 261) / 4, Then::Distance),
-    };
-    let first = symbol.checked_sub(END_OF_BLOCK + 1);
-    let first = first.and_then(|index| FIRST_LENGTHS.get(index));
-    Step {
-        bits: length + extra as u8,
-        code: length,
-        then,
-        literals: u8::from(symbol < END_OF_BLOCK),
-        first: first.copied().unwrap_or_default(),
+    /// Begins a stream, whose blocks do not refer to what was before it.
+    pub(crate) fn begin(&mut self) {
+        self.window.begin();
     }
-}
 
-/// Says what follows a symbol for a distance.
-fn distance(symbol: usize, length: u8) -> Step {
-    Step {
-        bits: length + (symbol / 2).saturating_sub(1) as u8,
-        code: length,
-        then: Then::Next,
-        literals: 0,
-        first: FIRST_DISTANCES.get(symbol).copied().unwrap_or_default(),
-    }
-}
-
-/// A Huffman code.
-struct Code {
-    /// By the next [`QUICK`] bits; 0 bits where the code is longer.
-    quick: [Step; 1 << QUICK],
-    /// How many codes of each length there are.
-    counts: [usize; LONGEST_CODE + 1],
-    /// What follows the symbols, by the length of their codes and then by their numbers.
-    sorted: Vec<Step>,
-}
-
-impl Code {
-    /// Builds the code from each symbol's length, 0 for those that have none.
-    fn new(lengths: &[u8], step: fn(usize, u8) -> Step) -> Option<Self> {
-        let mut counts = [0; LONGEST_CODE + 1];
-        for length in lengths {
-            *counts.get_mut(usize::from(*length))? += 1;
-        }
-        *counts.first_mut()? = 0;
-        let mut sorted = Vec::with_capacity(lengths.len());
-        let mut quick = [Step::default(); 1 << QUICK];
-        let mut code = 0_usize;
-        for length in 1..=LONGEST_CODE {
-            code <<= 1;
-            for (symbol, _) in lengths
-                .iter()
-                .enumerate()
-                .filter(|(_, own)| usize::from(**own) == length)
-            {
-                let step = step(symbol, length as u8);
-                sorted.push(step);
-                // More codes than there can be of that length: nobody's code.
-                if code >> length != 0 {
-                    return None;
-                }
-                if length <= QUICK {
-                    // A code's first bit is the lowest of those to come.
-                    let reversed = code.reverse_bits() >> (usize::BITS as usize - length);
-                    for slot in quick.iter_mut().skip(reversed).step_by(1 << length) {
-                        *slot = step;
-                    }
-                }
-                code += 1;
+    /// Measures the block that begins at bit `at` of `stream`, and follows the one before; `None`
+    /// if there is none.
+    pub(crate) fn next(&mut self, stream: &[u8], at: usize) -> Option<Block> {
+        let mut bits = Bits::new(stream, at);
+        let is_last = bits.take(1)? == 1;
+        let kind = bits.take(2)?;
+        let before = self.window.length();
+        self.window.sum();
+        let mut reaches = before;
+        match kind {
+            0 => self.window.add_all(bits.stored()?)?,
+            1 => {
+                let mut lengths = [8_u8; LITERALS];
+                lengths.get_mut(144..256)?.fill(9);
+                lengths.get_mut(256..280)?.fill(7);
+                self.literals.set(&lengths, Step::literal)?;
+                self.distances.set(&[5; DISTANCES], Step::distance)?;
+                self.inflate(&mut bits, &mut reaches)?;
             }
+            2 => {
+                self.codes(&mut bits)?;
+                self.inflate(&mut bits, &mut reaches)?;
+            }
+            _ => return None,
         }
-        Some(Self {
-            quick,
-            counts,
-            sorted,
+        Some(Block {
+            bits: (at, bits.position()),
+            bytes: (before, self.window.length()),
+            crc: self.window.sum(),
+            reaches,
+            is_last,
+            is_stored: kind == 0,
         })
     }
 
-    /// Returns the quick table of a code for literals, with literals looked up together with what
-    /// follows them as far as all of it is seen.
-    fn together(&self) -> [Step; 1 << QUICK] {
-        let mut quick = self.quick;
-        for (index, step) in quick.iter_mut().enumerate() {
-            while step.bits != 0 && step.then == Then::Next {
-                let next = self.quick.get(index >> step.code);
-                let Some(next) = next
-                    .filter(|next| next.bits != 0 && usize::from(step.code + next.code) <= QUICK)
-                else {
-                    break;
-                };
-                // Literals have no bits of their own.
-                step.bits += next.bits;
-                step.code += next.code;
-                step.then = next.then;
-                step.literals += next.literals;
-                step.first = next.first;
+    /// Measures a whole stream; `None` if it is none.
+    pub(super) fn walk(&mut self, stream: &[u8]) -> Option<Walked> {
+        self.begin();
+        let (mut at, mut crc) = (0, 0);
+        loop {
+            let block = self.next(stream, at)?;
+            crc = crc32_combine(crc, block.crc, block.bytes.1 - block.bytes.0);
+            at = block.bits.1;
+            if block.is_last {
+                return Some(Walked {
+                    last: block.bits.0,
+                    end: at,
+                    crc,
+                });
             }
         }
-        quick
-    }
-
-    /// Finds a code that is longer than [`QUICK`] bits.
-    fn find(&self, bits: u64) -> Option<Step> {
-        let (mut code, mut first, mut index) = (0_usize, 0_usize, 0_usize);
-        for length in 1..=LONGEST_CODE {
-            code |= (bits >> (length - 1) & 1) as usize;
-            let count = *self.counts.get(length)?;
-            if code < first + count {
-                return self.sorted.get(index + code - first).copied();
-            }
-            index += count;
-            first = (first + count) << 1;
-            code <<= 1;
-        }
-        None
-    }
-}
-
-/// A stream, bit by bit.
-struct Bits<'s> {
-    stream: &'s [u8],
-    /// The next byte that is not held.
-    next: usize,
-    held: u64,
-    /// How many bits are held; fewer than are in `held` after [`Bits::fill`] took too much.
-    count: usize,
-}
-
-impl<'s> Bits<'s> {
-    /// Begins at bit `at`.
-    fn new(stream: &'s [u8], at: usize) -> Self {
-        let mut bits = Self {
-            stream,
-            next: at / 8,
-            held: 0,
-            count: 0,
-        };
-        bits.fill();
-        // Behind the end there is nothing to drop, and nothing to take either.
-        let _ = bits.drop(at % 8);
-        bits
-    }
-
-    /// Returns how many bits were taken.
-    fn position(&self) -> usize {
-        self.next * 8 - self.count
-    }
-
-    /// Holds at least 56 bits, or all that there are.
-    fn fill(&mut self) {
-        if let Some(bytes) = self.stream.get(self.next..).and_then(<[u8]>::first_chunk) {
-            self.held |= u64::from_le_bytes(*bytes) << self.count;
-            let taken = (63 - self.count) / 8;
-            self.next += taken;
-            self.count += taken * 8;
-            return;
-        }
-        while self.count <= 56
-            && let Some(byte) = self.stream.get(self.next)
-        {
-            self.held |= u64::from(*byte) << self.count;
-            self.next += 1;
-            self.count += 8;
-        }
-    }
-
-    /// Drops bits that are held; `None` if there are not so many.
-    fn drop(&mut self, bits: usize) -> Option<()> {
-        self.count = self.count.checked_sub(bits)?;
-        self.held >>= bits;
-        Some(())
-    }
-
-    /// Takes up to 16 bits as a number.
-    fn take(&mut self, bits: usize) -> Option<usize> {
-        self.fill();
-        let number = self.held & ((1 << bits) - 1);
-        self.drop(bits)?;
-        Some(number as usize)
-    }
-
-    /// Takes a stored block to its end and returns its length.
-    fn skip_stored(&mut self) -> Option<usize> {
-        // Drops what is left of the byte, and what is held beyond it.
-        let byte = self.position().div_ceil(8);
-        let length: [u8; 2] = *self.stream.get(byte..)?.first_chunk()?;
-        let length = usize::from(u16::from_le_bytes(length));
-        self.next = byte + 4 + length;
-        (self.held, self.count) = (0, 0);
-        (self.next <= self.stream.len()).then_some(length)
     }
 
     /// Takes the codes that a block brings.
-    fn codes(&mut self) -> Option<(Code, Code)> {
-        let literals = self.take(5)? + 257;
-        let distances = self.take(5)? + 1;
-        let listed = self.take(4)? + 4;
+    fn codes(&mut self, bits: &mut Bits<'_>) -> Option<()> {
+        let literals = bits.take(5)? + 257;
+        let distances = bits.take(5)? + 1;
+        let listed = bits.take(4)? + 4;
         let mut lengths = [0; LENGTH_ORDER.len()];
         for symbol in LENGTH_ORDER.iter().take(listed) {
-            *lengths.get_mut(*symbol)? = self.take(3)? as u8;
+            *lengths.get_mut(*symbol)? = bits.take(3)? as u8;
         }
-        // The symbol itself is wanted here; it has no more bits of its own than its code has.
-        let code = Code::new(&lengths, |_, length| Step {
-            bits: length,
-            ..Step::default()
-        })?;
-        let mut symbols = Vec::with_capacity(LENGTH_ORDER.len());
-        for length in 1..=LONGEST_CODE {
-            let of_length = lengths.iter().enumerate();
-            let of_length = of_length.filter(|(_, own)| usize::from(**own) == length);
-            symbols.extend(of_length.map(|(symbol, _)| symbol));
-        }
+        self.lengths.set(&lengths, Step::symbol)?;
         let mut lengths: Vec<u8> = Vec::with_capacity(LITERALS + DISTANCES);
         while lengths.len() < literals + distances {
-            let (value, times) = match self.symbol(&code, &symbols)? {
-                16 => (*lengths.last()?, 3 + self.take(2)?),
-                17 => (0, 3 + self.take(3)?),
-                18 => (0, 11 + self.take(7)?),
-                length => (length as u8, 1),
+            bits.fill();
+            let step = self.lengths.look(bits.held());
+            if step.is_none() {
+                return None;
+            }
+            bits.drop(step.bits())?;
+            let (value, times) = match step.byte() {
+                16 => (*lengths.last()?, 3 + bits.take(2)?),
+                17 => (0, 3 + bits.take(3)?),
+                18 => (0, 11 + bits.take(7)?),
+                length => (length, 1),
             };
             lengths.extend(std::iter::repeat_n(value, times));
         }
         let (literals, distances) = lengths
             .get(..literals + distances)?
             .split_at_checked(literals)?;
-        Some((
-            Code::new(literals, literal)?,
-            Code::new(distances, distance)?,
-        ))
+        self.literals.set(literals, Step::literal)?;
+        self.distances.set(distances, Step::distance)
     }
 
-    /// Takes a symbol's code and returns the symbol, where `symbols` are sorted as codes are.
-    fn symbol(&mut self, code: &Code, symbols: &[usize]) -> Option<usize> {
-        let (mut found, mut first, mut index) = (0, 0, 0);
-        for count in code.counts.iter().skip(1) {
-            found |= self.take(1)?;
-            if found < first + count {
-                return symbols.get(index + found - first).copied();
-            }
-            index += count;
-            first = (first + count) << 1;
-            found <<= 1;
-        }
-        None
-    }
-
-    /// Takes everything to the end of a block.
-    fn skip_codes<const MEASURED: bool>(
-        &mut self,
-        literals: &Code,
-        distances: &Code,
-        seen: &mut Seen,
-    ) -> Option<()> {
-        let mut quick = [Step::default(); 2 << QUICK];
-        let (first, second) = quick.split_at_mut(1 << QUICK);
-        first.copy_from_slice(&literals.together());
-        second.copy_from_slice(&distances.quick);
-        // Whether a literal or a distance comes is not to be foreseen, so that it decides which half
-        // of the table is looked into next and not where the program goes on.
-        let mut half = 0;
-        let mut now = *seen;
+    /// Inflates everything to the end of a block, and lowers `reaches` to the first byte that is
+    /// copied from.
+    fn inflate(&mut self, stream: &mut Bits<'_>, reaches: &mut u64) -> Option<()> {
+        let (literals, distances, window) = (&self.literals, &self.distances, &mut self.window);
+        let mut bits = *stream;
         loop {
-            self.fill();
-            // What is held is enough for two, of which one is a distance.
-            for _ in 0..2 {
-                let bits = self.held as usize & ((1 << QUICK) - 1);
-                let mut step = *quick.get(half | bits)?;
-                if step.bits == 0 {
-                    let code = if half == 0 { literals } else { distances };
-                    step = code.find(self.held)?;
-                }
-                if MEASURED {
-                    now.step(step, self.held, half != 0);
-                }
-                self.drop(usize::from(step.bits))?;
-                if step.then == Then::End {
-                    *seen = now;
-                    return Some(());
-                }
-                half = usize::from(step.then == Then::Distance) << QUICK;
+            if !window.has_room() {
+                window.make_room();
             }
+            bits.fill();
+            let mut step = literals.look(bits.held());
+            if step.is_literal() {
+                window.add(step.byte())?;
+                bits.drop(step.bits())?;
+                step = literals.look(bits.held());
+                if step.is_literal() {
+                    window.add(step.byte())?;
+                    bits.drop(step.bits())?;
+                    continue;
+                }
+                bits.ensure();
+            }
+            if step.is_none() {
+                step = literals.find(bits.held())?;
+                if step.is_literal() {
+                    window.add(step.byte())?;
+                    bits.drop(step.bits())?;
+                    continue;
+                }
+            }
+            let length = step.value(bits.held());
+            bits.drop(step.bits())?;
+            if step.is_end() {
+                *stream = bits;
+                return Some(());
+            }
+            let mut step = distances.look(bits.held());
+            if step.is_none() {
+                step = distances.find(bits.held())?;
+            }
+            let distance = step.value(bits.held());
+            bits.drop(step.bits())?;
+            *reaches = window.copy(length, distance)?.min(*reaches);
         }
-    }
-}
-
-impl Seen {
-    /// Looks at a step, without a jump that is not to be foreseen; its code is in the lowest of the
-    /// bits that are `held`.
-    #[inline]
-    fn step(&mut self, step: Step, held: u64, is_distance: bool) {
-        let extra = held >> step.code & ((1 << (step.bits - step.code)) - 1);
-        let value = u64::from(step.first) + extra;
-        let from = self.start.saturating_sub(value);
-        self.reaches = self.reaches.min(if is_distance { from } else { u64::MAX });
-        self.start = self.at + u64::from(step.literals);
-        self.at = self.start + if is_distance { 0 } else { value };
     }
 }

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::blocks::{Block, measure};
+use zlib_rs::crc32::crc32_combine;
+
+use super::blocks::{Block, Blocks};
 
 /// How many blocks of a file are looked at. Alpine's files have one for each 30 to 60 KB of what
 /// they inflate to; a file that is all tiny blocks is not worth the memory.
@@ -31,6 +33,8 @@ struct Walk {
     next: Option<usize>,
     /// What those before it inflate to, in bytes.
     length: u64,
+    /// What finds it, from the first that is asked for to the last.
+    finder: Option<Box<Blocks>>,
 }
 
 /// Blocks that follow each other bit by bit.
@@ -40,6 +44,8 @@ pub(crate) struct Run {
     pub(crate) bits: (usize, usize),
     /// What they inflate to, in bytes from the start of the archive.
     pub(crate) bytes: (u64, u64),
+    /// The CRC-32 of what they inflate to.
+    pub(crate) crc: u32,
     /// The bit that says that the last of them is the last, if it says so.
     pub(crate) last: Option<usize>,
 }
@@ -54,6 +60,7 @@ impl Members {
                 blocks: Vec::new(),
                 next,
                 length: 0,
+                finder: None,
             }),
         }
     }
@@ -94,11 +101,13 @@ impl Members {
                 Some(run) if run.bits.1 == block.bits.0 => {
                     run.bits.1 = block.bits.1;
                     run.bytes.1 = block.bytes.1;
+                    run.crc = crc32_combine(run.crc, block.crc, block.bytes.1 - block.bytes.0);
                     run.last = last;
                 }
                 _ => runs.push(Run {
                     bits: block.bits,
                     bytes: block.bytes,
+                    crc: block.crc,
                     last,
                 }),
             }
@@ -115,15 +124,23 @@ impl Walk {
         while self.length < to
             && self.blocks.len() < MAX_BLOCKS
             && let Some(next) = self.next.take()
-            && let Some(block) = measure(file, next, self.length)
         {
+            let new = || Box::new(Blocks::new());
+            let finder = self.finder.get_or_insert_with(new);
+            let Some(block) = finder.next(file, next) else {
+                break;
+            };
             self.blocks.push(block);
             self.length = block.bytes.1;
             self.next = Some(block.bits.1);
             if block.is_last {
                 let member = block.bits.1.div_ceil(8) + TRAILER;
                 self.next = deflated(file, member).map(|byte| byte * 8);
+                finder.begin();
             }
+        }
+        if self.next.is_none() || self.blocks.len() >= MAX_BLOCKS {
+            self.finder = None;
         }
     }
 }
@@ -158,6 +175,7 @@ mod tests {
 
     use flate2::write::GzEncoder;
     use flate2::{Compression, GzBuilder};
+    use zlib_rs::crc32::crc32;
 
     use super::super::tests::gzip;
     use super::*;
@@ -198,6 +216,17 @@ mod tests {
     fn every_block_is_found_however_it_was_made() {
         let text = text(300_000);
         let mut files = Vec::new();
+        // Copies from every distance, of every length, into what was to be forgotten.
+        let near = (1..300_usize).flat_map(|period| {
+            let start = text.get(period * 50..period * 51).unwrap();
+            let rest = start
+                .iter()
+                .copied()
+                .cycle()
+                .take(period + period % 290 + 3);
+            rest.chain([period as u8; 40])
+        });
+        let text: Vec<u8> = near.chain(text.iter().copied()).collect();
         for level in 0..=9 {
             files.push(gzip(&text, level));
         }
@@ -228,6 +257,8 @@ mod tests {
             for block in &all {
                 assert_eq!(block.bytes.0, at);
                 assert!(block.reaches <= at && block.reaches + (32 << 10) >= at);
+                let content = &text[at as usize..block.bytes.1 as usize];
+                assert_eq!(block.crc, crc32(0, content), "{number}");
                 at = block.bytes.1;
             }
             assert_eq!(at, text.len() as u64, "{number}");
