@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io::Write;
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use prebake_apk::digest::Sha256;
@@ -126,17 +127,20 @@ pub fn write_plan(
             } else {
                 Piece::default()
             };
+            let piece = Arc::new(piece);
+            let flying = if let Some(found) = found {
+                kept += 1;
+                Flying::Here(found)
+            } else {
+                let name = key.map(|key| name(options.encoding, &key));
+                Flying::Coming(output.workers.encode(Arc::clone(&piece), name))
+            };
+            // While it is being encoded.
             if let Some(hash) = &mut hash {
                 hash.update(&piece.bytes);
             }
-            if let Some(found) = found {
-                kept += 1;
-                output.take(Flying::Here(found), end - start)?;
-            } else {
-                let name = key.map(|key| name(options.encoding, &key));
-                let encoded = output.workers.encode(piece, name);
-                output.take(Flying::Coming(encoded), end - start)?;
-            }
+            drop(piece);
+            output.take(flying, end - start)?;
         }
         let identity = hash.map(|hash| Sha256::new(hash.finalize().into()));
         let file = output.finish()?;

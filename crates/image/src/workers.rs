@@ -14,7 +14,7 @@ const MAX_THREADS: usize = 256;
 /// Something to do; where it goes is gone if the writing was given up.
 enum Job {
     /// Encode a segment, and keep it under that name.
-    Encode(Piece, Option<String>, SyncSender<Option<Encoded>>),
+    Encode(Arc<Piece>, Option<String>, SyncSender<Option<Encoded>>),
     /// Bring what is kept under a name.
     Bring(String, SyncSender<Option<Encoded>>),
 }
@@ -83,7 +83,7 @@ impl<'e> Workers<'e> {
     /// Encodes `segment`. What is received is `None` where that failed.
     pub(crate) fn encode(
         &mut self,
-        segment: Piece,
+        segment: Arc<Piece>,
         name: Option<String>,
     ) -> Receiver<Option<Encoded>> {
         let (reply, encoded) = sync_channel(1);
