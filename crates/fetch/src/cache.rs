@@ -5,7 +5,7 @@
 //! <root>/v1/sha256/ab/abcd…      a file named by the SHA-256 of its content
 //! <root>/v1/url/<sha256 of URL>  what a URL last held, and its validators
 //! <root>/v1/derived/<sha256>     what was made of other files, and can be made again
-//! <root>/v1/kept/ab/abcd…        the same, large, while there is room
+//! <root>/v1/kept/a/abcd…         the same, large, while there is room
 //! <root>/v1/tmp/<key>.….part     a file being written by the holder of the key's lock
 //! <root>/v1/lock/<key>           held while the key's file is fetched
 //! ```

@@ -15,6 +15,10 @@ use super::{Cache, CacheError, is_hash, names, open_regular};
 /// The folder of the layout that they are in.
 const FOLDER: &str = "kept";
 
+/// How much of a name its folder has: 16 folders are enough for some thousands of files, and making
+/// 256 of them took longer than writing the first files into them.
+const PREFIX: usize = 1;
+
 /// What its temporary files are named by.
 pub(super) const KEY: &str = "kept";
 
@@ -80,7 +84,7 @@ impl Cache {
     pub fn prune_kept(&self, limit: u64) {
         let mut files = Vec::new();
         let root = self.layout.join(FOLDER);
-        for folder in names(&root).into_iter().filter(|name| name.len() == 2) {
+        for folder in names(&root).into_iter().filter(|name| name.len() == PREFIX) {
             let folder = root.join(folder);
             let own = names(&folder).into_iter().filter(|name| is_hash(name));
             files.extend(own.filter_map(|name| {
@@ -109,7 +113,7 @@ impl Cache {
     fn kept_path(&self, name: &str) -> PathBuf {
         // Names are prebake's own; hashing them keeps every one of them a file name.
         let name = Sha256::of(name.as_bytes()).to_string();
-        let (folder, _) = name.split_at(2);
+        let (folder, _) = name.split_at(PREFIX);
         self.layout.join(FOLDER).join(folder).join(Path::new(&name))
     }
 }

@@ -49,7 +49,7 @@ fn sealed(chance: &Chance) -> Table {
 /// Returns where an entry of that name is.
 fn place(table: &Table, name: &str) -> PathBuf {
     let name = Sha256::of(name.as_bytes()).to_string();
-    table.path("cache/v1/kept").join(&name[..2]).join(name)
+    table.path("cache/v1/kept").join(&name[..1]).join(name)
 }
 
 /// Returns the name of a listing of a file of the mirror.
