@@ -30,10 +30,11 @@ impl Compressed {
         self.0.file()
     }
 
-    /// Finds its blocks, which takes about as long as inflating it. Without that, each is found when
-    /// it is needed; it changes nothing but when the time is taken.
-    pub fn find_blocks(&self) {
-        self.0.find();
+    /// Finds its blocks for as long as `wanted` says so, which it is asked every few milliseconds. It
+    /// takes about as long as inflating the file. Blocks that were not found are found when they are
+    /// needed, so that it changes nothing but when the time is taken.
+    pub fn find_blocks(&self, wanted: impl Fn() -> bool) {
+        self.0.find(wanted);
     }
 }
 

@@ -56,7 +56,7 @@ impl Sources for Opened<'_> {
         let file = Arc::clone(&self.0.files[source.0 as usize]);
         let compressed = Compressed::new(file, 0);
         if self.1 == Given::FilesAndContents {
-            compressed.find_blocks();
+            compressed.find_blocks(|| true);
         }
         Ok((self.1 != Given::Archives).then_some(compressed))
     }

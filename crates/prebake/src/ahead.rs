@@ -7,7 +7,7 @@ use std::thread::Builder;
 
 /// How many things are done ahead at least: enough of a recipe's packages for one thread while
 /// another is at work on the base.
-const AHEAD: usize = 16;
+pub(crate) const AHEAD: usize = 16;
 
 /// Does `work` on each of `items`, on up to `threads` threads and no further ahead than [`AHEAD`],
 /// or twice their number, while `body` takes the results, in the order of the items.

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use prebake_apk::digest::Sha256;
@@ -17,7 +18,7 @@ use prebake_launch::{About, Package as ImagePackage};
 use prebake_rootfs::Report;
 use prebake_rootfs::merge::{Base, Script as PackageScript};
 
-use crate::ahead::ahead;
+use crate::ahead::{AHEAD, ahead};
 use crate::arch::{self, Arch};
 use crate::bake::{Bake, Baked};
 use crate::blobs::Blobs;
@@ -332,6 +333,7 @@ fn bake(
     let arch = locked.arch;
     let files = Blobs::new(Arc::clone(&context.reporter));
     let room = Arc::clone(files.room());
+    let merging = AtomicBool::new(true);
     let work = |job| {
         Ok(match job {
             Job::Base(base, blob, share) => {
@@ -340,7 +342,7 @@ fn bake(
             Job::Blocks(shared) => {
                 // The base was read before, or is too large for it, or cannot be read.
                 if let Ok(shared) = shared.recv() {
-                    shared.find_blocks();
+                    shared.find_blocks(|| merging.load(Ordering::Relaxed));
                 }
                 Done::Blocks
             }
@@ -350,16 +352,17 @@ fn bake(
             }
         })
     };
-    let mut jobs = Vec::new();
-    if let Some((base, blob)) = start {
-        let (share, shared) = grafts.then(|| sync_channel(1)).unzip();
-        jobs.push(Job::Base(base, blob, share));
-        jobs.extend(shared.map(Job::Blocks));
-    }
+    let (share, shared) = grafts.then(|| sync_channel(1)).unzip();
+    let base = start.map(|(base, blob)| Job::Base(base, blob, share));
     let installed = locked.packages().zip(packages);
-    jobs.extend(installed.map(|(package, blob)| Job::Package(package, blob)));
+    let installed = installed.map(|(package, blob)| Job::Package(package, blob));
+    let mut jobs: Vec<_> = base.into_iter().chain(installed).collect();
+    // As late as it is begun while the base is read: the merge waits for packages, and not for it.
+    if let Some(shared) = shared {
+        jobs.insert(jobs.len().min(AHEAD - 1), Job::Blocks(shared));
+    }
     let threads = context.threads.get();
-    let (bake, facts) = ahead(jobs.into_iter(), threads, work, |done| {
+    let merge = |done: &mut dyn FnMut() -> Option<Result<Done, Error>>| {
         let base = match start {
             None => None,
             Some((base, blob)) => match done().transpose()? {
@@ -378,6 +381,12 @@ fn bake(
         };
         bake.take(&locked.steps, packages, &locked.triggers, &mut scanned)?;
         Ok::<_, Error>((bake, facts))
+    };
+    let (bake, facts) = ahead(jobs.into_iter(), threads, work, |done| {
+        let merged = merge(done);
+        // Blocks that were not found by then are found by those who need them.
+        merging.store(false, Ordering::Relaxed);
+        merged
     })?;
     let world = world::combine(recipe, &local::entries(recipe, locked)?, &facts)?;
     let baked = bake.finish(recipe, &world)?;
