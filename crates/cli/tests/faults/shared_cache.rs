@@ -12,7 +12,7 @@ use prebake_testkit::http::{Fault, Server, refused};
 use prebake_testkit::judge;
 
 use crate::kitchen::{Kitchen, Output};
-use crate::stove::{BASE, DATA, OUTPUT, Stove, TOOL, files, flipped};
+use crate::stove::{BASE, DATA, Stove, TOOL, files, flipped};
 
 /// A stove whose first machine has filled a shared cache in a folder.
 struct Sharing {
@@ -283,7 +283,7 @@ fn it_can_be_interrupted() {
         let output = finish(child);
         output.expect(130);
         assert!(!output.stderr.contains("warning"), "{}", output.stderr);
-        assert!(!sharing.stove.kitchen.path(OUTPUT).exists());
+        assert!(!sharing.stove.kitchen.path(crate::stove::OUTPUT).exists());
         assert_eq!(
             sharing.stove.server.count(TOOL),
             0,

@@ -90,7 +90,7 @@ fn what_is_remembered_of_a_url() {
         changes.extend(lines(text, 1));
         // Another file of the cache under this URL, with the validators that the server confirms.
         for path in [BASE, INDEX, TOOL, DATA] {
-            let wrong = prebake_apk::digest::Sha256::of(&table.file(path));
+            let wrong = Sha256::of(&table.file(path));
             let own = text.lines().find(|line| line.starts_with("sha256 "));
             let forged = text.replace(own.unwrap(), &format!("sha256 {wrong}"));
             let what = format!("what {path} has in its place");
