@@ -136,6 +136,8 @@ pub(crate) struct NameState {
     pub(crate) merge_asked: Count,
     /// In merging: how many of the candidates so far give it.
     pub(crate) merge_given: Count,
+    /// The last merging in which a candidate gave it without a version.
+    pub(crate) merge_shared: u32,
     /// Whether the install order has reached it.
     pub(crate) in_changes: bool,
 }

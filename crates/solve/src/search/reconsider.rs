@@ -82,14 +82,14 @@ impl Search<'_, '_> {
     }
 
     fn can_be_met(&mut self, wanted: Wanted) -> Result<bool, TooMuchWork> {
-        if wanted.is_conflict() {
-            return Ok(match self.names[wanted.name].choice.provider() {
-                Some(provider) => self.satisfies(wanted, provider),
-                None => true,
-            });
-        }
-        if !self.names[wanted.name].choice.is_open() {
+        let state = &self.names[wanted.name];
+        if !state.choice.is_open() {
             return Ok(self.is_met_by_choice(wanted));
+        }
+        // What nobody asks for may be forbidden; what is asked for has to have a provider that is
+        // not (`forbidden-but-asked-for`).
+        if wanted.is_conflict() && state.requirers == 0 {
+            return Ok(true);
         }
         for provider in self.providers(wanted.name) {
             self.step()?;
@@ -141,10 +141,13 @@ impl Search<'_, '_> {
             asked.add(self.merging, candidates);
         }
         let package = self.package(id);
-        let given = self.provides(id).iter().map(|given| given.0);
-        for given in given.chain([package.name]) {
-            let count = &mut self.names[given].merge_given;
-            count.add(self.merging, candidates);
+        let own = (package.name, self.universe.own(id).version);
+        for (given, version) in self.provides(id).iter().copied().chain([own]) {
+            let state = &mut self.names[given];
+            state.merge_given.add(self.merging, candidates);
+            if version.is_none() {
+                state.merge_shared = self.merging;
+            }
         }
         Ok(())
     }
@@ -171,28 +174,28 @@ impl Search<'_, '_> {
         if candidates == 1 {
             self.narrow(first)?;
         }
-        let package = self.package(first);
-        // Their own name counts only once it is asked for.
-        let own = Some((package.name, self.universe.own(first).version))
-            .filter(|(own, _)| self.names[*own].requirers > 0);
-        // Where a candidate gives the name without a version, packages of its own name that give
-        // anything without one stay, for whatever reason (`own-name-beside-shared`).
-        let is_shared = own.is_some()
-            && self.providers(name).iter().any(|provider| {
-                provider.version.is_none() && self.packages[provider.package].selectable
-            });
-        for (given, version) in own.into_iter().chain(self.provides(first).iter().copied()) {
+        let own = self.package(first).name;
+        let provided = self.provides(first).iter().map(|given| given.0);
+        let is_shared = self.providers(name).iter().any(|provider| {
+            provider.version.is_none() && self.packages[provider.package].selectable
+        });
+        for given in std::iter::once(own).chain(provided) {
             if given == name || !self.names[given].merge_given.is(self.merging, candidates) {
                 continue;
             }
+            // Where a candidate gives it without a version, be it one of several
+            // (`common-shared-by-one`), packages that provide anything without one stay, for
+            // whatever reason (`beside-shared`). An own name counts as such where a candidate gives
+            // the name in question without a version (`own-name-beside-shared`).
+            let may_share = if given == own {
+                is_shared
+            } else {
+                self.names[given].merge_shared == self.merging
+            };
             for other in self.providers(given) {
                 self.step()?;
-                let shared = if given == package.name {
-                    is_shared && self.is_own_and_shares(given, other.package)
-                } else {
-                    version.is_none() && other.version.is_none()
-                };
-                if !shared && !self.gives(other.package, name) {
+                let stays = may_share && self.shares(other.package);
+                if !stays && !self.gives(other.package, name) {
                     self.disqualify(other.package);
                 }
             }
@@ -220,10 +223,9 @@ impl Search<'_, '_> {
         Ok(())
     }
 
-    /// Says whether a name is a package's own and it provides something without a version.
-    fn is_own_and_shares(&self, name: NameId, id: PackageId) -> bool {
-        let package = self.package(id);
-        package.name == name && self.provides(id).iter().any(|given| given.1.is_none())
+    /// Says whether a package provides anything without a version.
+    fn shares(&self, id: PackageId) -> bool {
+        self.provides(id).iter().any(|given| given.1.is_none())
     }
 
     /// Says whether a package has a name, as its own or provided.
