@@ -153,6 +153,12 @@ impl NameState {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PackageState {
     pub(crate) discovered: bool,
+    /// The name by which it was met first.
+    pub(crate) met_by: Option<NameId>,
+    /// Whether all that its names trigger was discovered.
+    pub(crate) triggers_followed: bool,
+    /// The greatest height of what it depends on or forbids, and one more; 0 where that is nothing.
+    pub(crate) height: u32,
     /// How many constraints speak against it.
     pub(crate) conflicts: u32,
     pub(crate) selectable: bool,

@@ -3,19 +3,17 @@
 use super::{Search, TooMuchWork};
 use crate::state::GivenBy;
 use crate::universe::{NameId, PackageId, Provider};
-use crate::world::compare_names;
 
 /// A name whose surroundings are being discovered, and how far that is.
 struct Frame {
     name: NameId,
-    /// The greatest height of what its providers depend on or forbid, as far as that is looked
-    /// at, and one more.
-    height: u32,
+    /// The provider whose dependencies are looked at, and which of them.
     provider: usize,
     dependency: usize,
+    /// The provider whose names are looked at, and which of them: its own one first, then those that
+    /// it provides.
+    giver: usize,
     given: usize,
-    /// The own names of those that merely provide it, once its height is known.
-    owners: Option<Vec<NameId>>,
     /// How many of the names that the given one triggers are done.
     triggered: usize,
 }
@@ -23,104 +21,116 @@ struct Frame {
 impl Search<'_, '_> {
     /// Discovers a name and everything behind it, and finds how high names stand on the way back.
     ///
-    /// Experiments told what is discovered before a name is done: what its providers depend on or
-    /// forbid and, for the packages that it is the own name of, what their names trigger, unless
-    /// those names were met before. After it, in the order of the alphabet, come the own names of
-    /// the packages that merely provide it. Where names lead back to each other, that order matters.
+    /// Experiments told in which order that is. First comes what its providers depend on or forbid;
+    /// then what their own names trigger, and the names that they provide unless those were met
+    /// before (`triggered-by-a-name-met-before`). What a package depends on is gone through once:
+    /// met again by another of its names, while that is under way, it is passed over
+    /// (`met-by-what-it-provides`). So of a package that merely provides a name, the own name is not
+    /// discovered by that, and nothing triggers it (`owner-is-not-triggered`). Where names lead back
+    /// to each other, that order matters.
     ///
     /// The stack is kept by hand: a chain of dependencies may be as long as an index.
     pub(super) fn discover(&mut self, name: NameId) -> Result<(), TooMuchWork> {
-        let universe = self.universe;
         let mut stack = Vec::new();
         self.enter(name, &mut stack);
         while let Some(frame) = stack.last_mut() {
-            self.step()?;
-            let name = frame.name;
-            let providers = self.providers(name);
-            let Some(provider) = providers.get(frame.provider) else {
-                if frame.owners.is_none() {
-                    self.marks[name].height = frame.height;
-                }
-                let owners = frame.owners.get_or_insert_with(|| {
-                    let mut owners: Vec<_> = providers
-                        .iter()
-                        .map(|provider| universe.package(provider.package).name)
-                        .filter(|owner| *owner != name)
-                        .collect();
-                    // Taken from the end.
-                    owners.sort_by(|a, b| compare_names(universe.text(*b), universe.text(*a)));
-                    owners
-                });
-                match owners.pop() {
-                    Some(owner) => self.enter(owner, &mut stack),
-                    None => {
-                        stack.pop();
-                    }
-                }
-                continue;
-            };
-            let id = provider.package;
-            let package = self.package(id);
-            let own = package.name == name;
-            if !self.packages[id].discovered {
-                self.read(id);
-            }
-            let depends = universe.depends(id);
-            let mut next = None;
-            while let Some(wanted) = depends.get(frame.dependency) {
-                let mark = self.marks[wanted.name];
-                if !mark.discovered {
-                    // It is looked at again when it is done and its height is known.
-                    next = Some(wanted.name);
-                    break;
-                }
+            let providers = self.providers(frame.name);
+            if let Some(provider) = providers.get(frame.provider) {
                 self.step()?;
-                frame.dependency += 1;
-                frame.height = frame.height.max(mark.height + 1);
-            }
-            if let Some(next) = next {
-                self.enter(next, &mut stack);
-                continue;
-            }
-            let given = match frame.given {
-                0 => Some(package.name),
-                at => universe.provides(id).get(at - 1).map(|given| given.0),
-            }
-            .filter(|_| own);
-            let Some(given) = given else {
-                frame.provider += 1;
-                frame.dependency = 0;
-                frame.given = 0;
-                continue;
-            };
-            if given != name && frame.triggered == 0 && self.marks[given].discovered {
-                frame.given += 1;
-                continue;
-            }
-            if let Some(next) = self.install_if_of(given).get(frame.triggered) {
-                frame.triggered += 1;
-                self.enter(*next, &mut stack);
+                if let Some(next) = self.next_dependency(frame, provider.package)? {
+                    self.enter(next, &mut stack);
+                } else {
+                    frame.provider += 1;
+                    frame.dependency = 0;
+                }
+            } else if let Some(provider) = providers.get(frame.giver) {
+                // Passing over a provider is part of the step that its dependencies took.
+                if let Some(next) = self.next_triggered(frame, provider.package)? {
+                    self.enter(next, &mut stack);
+                } else {
+                    self.packages[provider.package].triggers_followed = true;
+                    frame.giver += 1;
+                    frame.given = 0;
+                }
             } else {
-                frame.given += 1;
-                frame.triggered = 0;
+                stack.pop();
             }
         }
         Ok(())
     }
 
-    fn enter(&mut self, name: NameId, stack: &mut Vec<Frame>) {
-        if std::mem::replace(&mut self.marks[name].discovered, true) {
-            return;
+    /// Returns the next name that a package depends on or forbids and that was not met before. The
+    /// height of the names that it passes adds to that of the package, and so of the frame's name.
+    fn next_dependency(
+        &mut self,
+        frame: &mut Frame,
+        id: PackageId,
+    ) -> Result<Option<NameId>, TooMuchWork> {
+        if !self.packages[id].discovered {
+            self.read(id, frame.name);
         }
-        stack.push(Frame {
-            name,
-            height: 0,
-            provider: 0,
-            dependency: 0,
-            given: 0,
-            owners: None,
-            triggered: 0,
-        });
+        let is_met_here = self.packages[id].met_by == Some(frame.name);
+        let depends = self.universe.depends(id);
+        while is_met_here && let Some(wanted) = depends.get(frame.dependency) {
+            let mark = self.marks[wanted.name];
+            if !mark.discovered {
+                // It is looked at again when it is done and its height is known.
+                return Ok(Some(wanted.name));
+            }
+            self.step()?;
+            frame.dependency += 1;
+            let height = &mut self.packages[id].height;
+            *height = (*height).max(mark.height + 1);
+        }
+        let height = &mut self.marks[frame.name].height;
+        *height = (*height).max(self.packages[id].height);
+        Ok(None)
+    }
+
+    /// Returns the next name that is triggered by a name of a package, if that was not gone through
+    /// to its end before.
+    fn next_triggered(
+        &mut self,
+        frame: &mut Frame,
+        id: PackageId,
+    ) -> Result<Option<NameId>, TooMuchWork> {
+        let package = self.package(id);
+        let begins = frame.given == 0 && frame.triggered == 0;
+        if begins && self.packages[id].triggers_followed {
+            return Ok(None);
+        }
+        loop {
+            let given = match frame.given {
+                0 => package.name,
+                at => match self.provides(id).get(at - 1) {
+                    Some((given, _)) => *given,
+                    None => return Ok(None),
+                },
+            };
+            let is_passed_over =
+                given != package.name && frame.triggered == 0 && self.marks[given].discovered;
+            let triggered = self.install_if_of(given).get(frame.triggered);
+            if let Some(next) = triggered.filter(|_| !is_passed_over) {
+                self.step()?;
+                frame.triggered += 1;
+                return Ok(Some(*next));
+            }
+            frame.given += 1;
+            frame.triggered = 0;
+        }
+    }
+
+    fn enter(&mut self, name: NameId, stack: &mut Vec<Frame>) {
+        if !std::mem::replace(&mut self.marks[name].discovered, true) {
+            stack.push(Frame {
+                name,
+                provider: 0,
+                dependency: 0,
+                giver: 0,
+                given: 0,
+                triggered: 0,
+            });
+        }
     }
 
     /// Finds whose packages give a name.
@@ -146,11 +156,12 @@ impl Search<'_, '_> {
     }
 
     /// Takes in what a package depends on.
-    fn read(&mut self, id: PackageId) {
+    fn read(&mut self, id: PackageId, met_by: NameId) {
         let universe = self.universe;
         let package = universe.package(id);
         let state = &mut self.packages[id];
         state.discovered = true;
+        state.met_by = Some(met_by);
         state.selectable = package.installable;
         state.allowed_pins = 1;
         state.preferred_pins = 1;

@@ -1,9 +1,9 @@
 //! Made-up universes: thousands of small ones, each put to apk and to us, and shrunk to what
 //! matters where the two differ. `PREBAKE_UNIVERSES` sets how many, `PREBAKE_SEED` which.
 //!
-//! These are far stranger than any real index, and two to nine in a thousand still come
-//! out differently. Each lane says how many may; more is a failure. With `PREBAKE_SHRINK` the first ones
-//! are shrunk and shown.
+//! These are far stranger than any real index, and one to three in a thousand still come out
+//! differently: of 20,000 seeds 14, 27 and 54. Each lane says how many may; more is a failure. With
+//! `PREBAKE_SHRINK` the first ones are shrunk and shown.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,7 +11,7 @@ use crate::case::{Case, Repository};
 use crate::stage::{Outcome, Random, Stage, difference, number, shared};
 
 /// How many universes are tried by default; each takes apk some 5 ms.
-const UNIVERSES: usize = 300;
+const UNIVERSES: usize = 1_000;
 
 const NAMES: &[&str] = &["a", "b", "c", "d", "e", "f", "g", "h"];
 const VIRTUALS: &[&str] = &["v", "w", "so:x", "cmd:y"];
@@ -360,7 +360,7 @@ fn from_nothing() {
             tags: false,
             removals: false,
         },
-        4,
+        2,
     );
 }
 
@@ -372,7 +372,7 @@ fn with_tagged_repositories() {
             tags: true,
             removals: false,
         },
-        5,
+        3,
     );
 }
 
@@ -384,6 +384,6 @@ fn on_a_base() {
             tags: true,
             removals: true,
         },
-        8,
+        4,
     );
 }
