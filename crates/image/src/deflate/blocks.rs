@@ -206,3 +206,90 @@ impl Blocks {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
+    use proptest::prelude::*;
+    use zlib_rs::crc32::crc32;
+
+    use super::*;
+
+    /// The most that a stream of these tests inflates to, in bytes.
+    const MOST: usize = 1 << 20;
+
+    /// What zlib-rs makes of a stream: how many bytes it takes, and the CRC-32 of what it inflates
+    /// to; `None` if it refuses it.
+    fn theirs(stream: &[u8]) -> Option<(usize, u32)> {
+        let mut inflate = Decompress::new(false);
+        let mut content = Vec::with_capacity(MOST);
+        let status = inflate.decompress_vec(stream, &mut content, FlushDecompress::Finish);
+        let is_whole = status.is_ok_and(|status| status == Status::StreamEnd);
+        is_whole.then(|| (inflate.total_in() as usize, crc32(0, &content)))
+    }
+
+    fn ours(stream: &[u8]) -> Option<(usize, u32)> {
+        let walked = Blocks::new().walk(stream)?;
+        Some((walked.end.div_ceil(8), walked.crc))
+    }
+
+    fn deflated(content: &[u8], level: u32) -> Vec<u8> {
+        let mut deflate = Compress::new(Compression::new(level), false);
+        let mut stream = Vec::with_capacity(content.len() + 1024);
+        let status = deflate.compress_vec(content, &mut stream, FlushCompress::Finish);
+        assert_eq!(status.unwrap(), Status::StreamEnd);
+        stream
+    }
+
+    fn content() -> impl Strategy<Value = Vec<u8>> {
+        let noise = proptest::collection::vec(any::<u8>(), 0..200);
+        let words = (proptest::collection::vec(any::<u8>(), 1..40), 1..60_usize);
+        let words = words.prop_map(|(word, times)| word.repeat(times));
+        proptest::collection::vec(prop_oneof![noise, words], 0..12).prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        /// Grafts rest on it: what zlib-rs inflates, this inflates to the same bytes, and it ends
+        /// where zlib-rs ends, be the stream as its maker left it or damaged.
+        #[test]
+        fn it_inflates_as_zlib_does(
+            content in content(),
+            level in 0..=9_u32,
+            damage in proptest::collection::vec((any::<prop::sample::Index>(), 0..8_u8), 0..4),
+            cut in proptest::option::weighted(0.2, any::<prop::sample::Index>()),
+        ) {
+            let mut stream = deflated(&content, level);
+            let good = theirs(&stream);
+            prop_assert_eq!(good, Some((stream.len(), crc32(0, &content))));
+            prop_assert_eq!(ours(&stream), good);
+            for (at, bit) in damage {
+                let at = at.index(stream.len());
+                stream[at] ^= 1 << bit;
+                if let Some(theirs) = theirs(&stream) {
+                    prop_assert_eq!(ours(&stream), Some(theirs));
+                } else {
+                    // It may say anything of what nobody else takes, and ends.
+                    let _ = ours(&stream);
+                }
+            }
+            if let Some(cut) = cut {
+                stream.truncate(cut.index(stream.len()));
+                prop_assert!(theirs(&stream).is_none_or(|theirs| ours(&stream) == Some(theirs)));
+            }
+        }
+
+        /// Blocks that nobody would write: any bits at all, as codes or after a header of fixed ones.
+        #[test]
+        fn it_inflates_noise_as_zlib_does(
+            mut stream in proptest::collection::vec(any::<u8>(), 1..300),
+            kind in 0..4_u8,
+        ) {
+            stream[0] = stream[0] & !0b110 | kind << 1;
+            if let Some(theirs) = theirs(&stream) {
+                prop_assert_eq!(ours(&stream), Some(theirs));
+            }
+        }
+    }
+}
