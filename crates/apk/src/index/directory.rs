@@ -167,6 +167,14 @@ impl<'a> Directory<'a> {
         }
     }
 
+    /// Looks the name of a dependency up.
+    pub(super) fn link<'n>(&self, dependency: Dependency<'n>) -> Link<'n> {
+        match self.find(dependency.name) {
+            Some(name) if dependency.is_plain() => Link::Plain(name),
+            name => Link::Written { name, dependency },
+        }
+    }
+
     /// Returns a package with what it refers to, by its position in the index.
     pub fn package(&self, position: usize) -> Referring<'_, 'a> {
         Referring {
@@ -317,7 +325,7 @@ impl<'d, 'a> Referring<'d, 'a> {
     }
 }
 
-pub(super) fn is_sound(text: &str, record: &Record, dialect: Dialect) -> bool {
+fn is_sound(text: &str, record: &Record, dialect: Dialect) -> bool {
     let mut depends = dependency::list(slice(text, record.depends), dialect);
     depends.by_ref().for_each(drop);
     is_valid(slice(text, record.version), dialect) && !depends.is_malformed()
@@ -328,11 +336,7 @@ impl<'a> Iterator for Links<'_, 'a> {
 
     fn next(&mut self) -> Option<Link<'a>> {
         match self {
-            Self::Text(directory, list) => {
-                let dependency = list.next()?;
-                let name = directory.find(dependency.name);
-                Some(link(name, dependency))
-            }
+            Self::Text(directory, list) => Some(directory.link(list.next()?)),
             Self::Parsed(links) => links.next(),
         }
     }
@@ -340,7 +344,7 @@ impl<'a> Iterator for Links<'_, 'a> {
     fn fold<B, F: FnMut(B, Link<'a>) -> B>(self, init: B, mut take: F) -> B {
         match self {
             Self::Text(directory, list) => list.fold(init, |all, dependency| {
-                take(all, link(directory.find(dependency.name), dependency))
+                take(all, directory.link(dependency))
             }),
             // Asked once which of the two it is, and not for every dependency.
             Self::Parsed(links) => links.fold(init, take),
@@ -371,13 +375,5 @@ impl Iterator for Provides<'_, '_> {
             Self::Text(..) => std::iter::from_fn(|| self.next()).fold(init, take),
             Self::Parsed(provides) => provides.fold(init, take),
         }
-    }
-}
-
-/// Returns the link of a dependency whose name's position is known or not.
-fn link(name: Option<usize>, dependency: Dependency<'_>) -> Link<'_> {
-    match name {
-        Some(name) if dependency.is_plain() => Link::Plain(name),
-        _ => Link::Written { name, dependency },
     }
 }

@@ -601,18 +601,23 @@ mod tests {
             )
             .unwrap();
         }
-        // As documentation is: nothing refers to it, and it refers to nothing.
-        for _ in 0..numbers.below(4) {
+        // As documentation is: nothing refers to it, and it refers to nothing. But some of it, as
+        // `-pyc` packages do, depends on something: even where it cannot come, that it is looked at
+        // decides how high names in circles stand.
+        for _ in 0..numbers.below(6) {
             let (checksum, number) = (numbers.below(9), numbers.below(20));
-            let awaited = ["a", "b", "c", "so:x", "h"];
+            let awaited = ["a", "b", "c", "d", "so:x", "h", "k", "nothing"];
             let install_if = format!(
                 "{} {}",
-                awaited[numbers.below(5) as usize],
+                awaited[numbers.below(8) as usize],
                 numbers.words(1, &awaited)
             );
+            let asked = ["a", "b", "c", "d", "e", "f", "g", "so:x", "so:z", "!e"];
+            let depends = numbers.words(numbers.0 % 4, &asked);
             write!(
                 text,
-                "C:Q1qKcZ+j23xssAXmgQhkOO8dHn{checksum}Ww=\nP:alone{number}\nV:1\ni:{install_if}\n\n"
+                "C:Q1qKcZ+j23xssAXmgQhkOO8dHn{checksum}Ww=\nP:alone{number}\nV:1\nD:{depends}\n\
+                 i:{install_if}\n\n"
             )
             .unwrap();
         }

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use super::{CONFLICT, LENGTHS, MAGIC, PACKAGE, SOUND, UNKNOWN_FIELD, WRITTEN, crc, number};
+use crate::dependency;
 use crate::digest::Sha1;
-use crate::index::directory::{Directory, Link, is_sound};
+use crate::index::directory::{Directory, Link};
 use crate::index::name_hash::name_hash;
 use crate::index::origin::Origin;
 use crate::index::tables::{NAME, TextAt, Word, bytes, words};
 use crate::index::{Text, slice};
-use crate::version::Dialect;
+use crate::version::{Dialect, is_valid};
 
 /// What is added to the tables of a directory.
 struct Writer<'a> {
@@ -42,24 +43,27 @@ pub(super) fn write(index: &Text, origin: &Origin, dialect: Dialect) -> Vec<u8> 
         let version = writer.version(name, position, slice(&index.all, record.version));
         let architecture = writer.text(slice(&index.all, record.architecture));
         let size = index.stanza(record).size();
-        let sound = is_sound(&index.all, record, dialect);
-        let mut flags = 0;
-        if record.unknown_field {
-            flags |= UNKNOWN_FIELD;
-        }
-        if sound {
-            flags |= SOUND;
-        }
         for (name, version) in package.provides() {
             writer.link(name, version.map(TextAt::word));
         }
         let provides = writer.links.len() as u32;
-        package.depends().for_each(|link| writer.dependency(link));
+        let mut list = dependency::list(slice(&index.all, record.depends), dialect);
+        for dependency in list.by_ref() {
+            writer.dependency(directory.link(dependency));
+        }
         let depends = writer.links.len() as u32;
         package
             .install_if()
             .for_each(|link| writer.dependency(link));
         let install_if = writer.links.len() as u32;
+        let mut flags = 0;
+        if record.unknown_field {
+            flags |= UNKNOWN_FIELD;
+        }
+        // As `is_sound` has it, without reading them a second time.
+        if is_valid(slice(&index.all, record.version), dialect) && !list.is_malformed() {
+            flags |= SOUND;
+        }
         let none = Sha1::new([0; 20]);
         packages.extend_from_slice(record.identity.unwrap_or(none).as_bytes());
         let words = [
