@@ -42,8 +42,6 @@ pub(crate) struct OtherDialect;
 struct Reached {
     /// Whether it is in the queue, or was.
     queued: bool,
-    /// Whether something of that name could be installed, as far as what waits is looked at.
-    may_come: bool,
     /// Whether the packages that it is the own name of were made.
     owned: bool,
 }
@@ -73,8 +71,6 @@ struct Reach<'a, 'r> {
     /// put off; and the names, each with its stretch of the first.
     waiting: Vec<Key>,
     put_off: Vec<(usize, usize)>,
-    /// What else waits, for a name that was not reached yet.
-    waiting_longer: Vec<(usize, usize)>,
     awaited: Vec<(NameId, Run)>,
     /// For lists that are needed often and never long: the packages of a name and where they are,
     /// and what they are by identity.
@@ -141,7 +137,6 @@ pub(super) fn universe<'a>(
         ids,
         waiting: Vec::new(),
         put_off: Vec::new(),
-        waiting_longer: Vec::new(),
         awaited: Vec::new(),
         own: Vec::new(),
         of_name: BTreeMap::new(),
@@ -167,6 +162,9 @@ pub(super) fn universe<'a>(
     for dependency in request.added.iter().filter(|added| !added.conflict) {
         let name = reach.find_or_add(dependency.name);
         reach.universe.added.push(name);
+    }
+    while let Some(id) = reach.queue.pop() {
+        reach.expand(id);
     }
     reach.settle_waiting();
     reach.settle_passed_over();
@@ -200,7 +198,6 @@ impl<'a> Reach<'a, '_> {
         });
         self.names.push(Reached {
             queued: false,
-            may_come: false,
             owned: false,
         });
         id

@@ -8,7 +8,7 @@
 
 use prebake_apk::index::Link;
 
-use super::{Name, NameId, PackageId, Reach, Reached, Run, run};
+use super::{Name, NameId, PackageId, Reach, Run, run};
 
 impl Reach<'_, '_> {
     /// Follows what waits for a name, or puts it off.
@@ -23,24 +23,9 @@ impl Reach<'_, '_> {
             };
             if self.is_alone(place, position) {
                 self.put_off.push((place, position));
-            } else if self.may_come(place, position) {
-                self.follow_at(place, position);
-            } else {
-                // It is looked at again when the last name that it waits for is reached.
-                self.waiting_longer.push((place, position));
+            } else if let Some(package) = self.package_at(place, position) {
+                self.follow(package);
             }
-        }
-    }
-
-    fn follow_at(&mut self, place: usize, position: usize) {
-        if let Some(package) = self.package_at(place, position) {
-            self.follow(package);
-        }
-    }
-
-    fn follow_queue(&mut self) {
-        while let Some(id) = self.queue.pop() {
-            self.expand(id);
         }
     }
 
@@ -62,28 +47,20 @@ impl Reach<'_, '_> {
         })
     }
 
-    /// Follows all that was reached, then what waits for names that cannot all come, and last what
-    /// was put off and can; and finds out what each name triggers.
-    ///
-    /// What cannot come still decides how high names in circles stand, if it depends on anything. But
-    /// what waits for it, and is put off, cannot come either: most `-pyc` packages wait for `pyc`,
-    /// which only `python3-pyc` depends on, and that waits for `pyc` as well.
+    /// Follows what was put off and all of whose conditions were reached, and finds out what each
+    /// name triggers.
     pub(super) fn settle_waiting(&mut self) {
-        self.follow_queue();
-        for name in &mut self.names {
-            name.may_come = name.queued;
-        }
-        while let Some((place, position)) = self.waiting_longer.pop() {
-            self.follow_at(place, position);
-            self.follow_queue();
-        }
         for (place, position) in std::mem::take(&mut self.put_off) {
-            if self.awaits_only(place, position, |name| name.may_come) {
-                self.follow_at(place, position);
+            if self.may_come(place, position)
+                && let Some(package) = self.package_at(place, position)
+            {
+                self.follow(package);
             }
         }
         // That leads to their own names, for which nothing waits.
-        self.follow_queue();
+        while let Some(id) = self.queue.pop() {
+            self.expand(id);
+        }
         let mut triggered = Vec::new();
         for (id, waiting) in std::mem::take(&mut self.awaited) {
             for at in waiting.start..waiting.end {
@@ -118,27 +95,23 @@ impl Reach<'_, '_> {
 
     /// Says whether every name that a package waits for was reached: one that was not is nobody's.
     fn may_come(&self, place: usize, position: usize) -> bool {
-        self.awaits_only(place, position, |name| name.queued)
-    }
-
-    /// Says whether every name that a package waits for `is` something.
-    fn awaits_only(&self, place: usize, position: usize, is: fn(&Reached) -> bool) -> bool {
         let here = self.places.get(place);
-        let name = |at: usize| {
-            let id = self.ids.get(place).and_then(|ids| ids.names.get(at));
-            let id = id.and_then(|id| id.checked_sub(1));
-            id.and_then(|id| self.names.get(id as usize))
-                .is_some_and(is)
-        };
         here.is_some_and(|here| {
             let mut conditions = here.directory.package(position).install_if();
             conditions.all(|condition| match condition {
                 Link::Plain(at)
                 | Link::Kept { name: at, .. }
-                | Link::Written { name: Some(at), .. } => name(at),
+                | Link::Written { name: Some(at), .. } => self.is_reached(place, at),
                 Link::Written { name: None, .. } => true,
             })
         })
+    }
+
+    fn is_reached(&self, place: usize, at: usize) -> bool {
+        let id = self.ids.get(place).and_then(|ids| ids.names.get(at));
+        let id = id.and_then(|id| id.checked_sub(1));
+        let reached = id.and_then(|id| self.names.get(id as usize));
+        reached.is_some_and(|reached| reached.queued)
     }
 
     fn is_followed(&self, package: PackageId) -> bool {
