@@ -149,7 +149,7 @@ fn audit_baked(
     record: &Record,
     context: &Context,
 ) -> Result<Audit, Error> {
-    let mut baked = build::bake_again(recipe, locked, record, context)?;
+    let mut baked = build::locked::bake_again(recipe, locked, record, context)?;
     let written = prebake_image::tar::identity(&baked.tree, &mut baked.blobs);
     let identity = written.map_err(|source| Error::Image {
         path: PathBuf::from("the rootfs"),

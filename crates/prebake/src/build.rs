@@ -1,42 +1,30 @@
 //! From a recipe and its lock to the outputs.
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use prebake_apk::digest::Sha256;
 use prebake_apk::package::ScriptKind;
 use prebake_apk::path::GuestPath;
-use prebake_fetch::{Blob, Wanted};
-use prebake_image::archive::{self, Assembly, Options};
 use prebake_image::encoding::Encoding;
-use prebake_image::plan::Plan;
-use prebake_image::{Compressed, ImageError};
-use prebake_launch::{About, Package as ImagePackage};
+use prebake_launch::About;
 use prebake_rootfs::Report;
-use prebake_rootfs::merge::{Base, Script as PackageScript};
+use prebake_rootfs::merge::Script as PackageScript;
 
-use crate::ahead::{AHEAD, ahead};
+use self::locked::{bake, fetch};
+use self::wish::Wish;
 use crate::arch::{self, Arch};
-use crate::bake::{Bake, Baked};
-use crate::blobs::Blobs;
-use crate::choose::{MAX_BASE_BYTES, file_name, wanted};
 use crate::context::Context;
 use crate::document::nearest;
 use crate::error::Error;
-use crate::finished::{self, Finished};
-use crate::local;
-use crate::lock::{Lock, LockedBase, LockedPackage, LockedRootfs};
-use crate::output_file::OutputFile;
+use crate::lock::{Lock, LockedRootfs};
 use crate::recipe::{Output, Recipe};
 use crate::reporter::Stage;
-use crate::scan::{self, Scanned, ScannedBase};
-use crate::scripts::{Record, Scripts};
+use crate::scripts::Scripts;
 use crate::template::Values;
 use crate::update::{self, LockState, Upgrade};
-use crate::world;
+
+pub(crate) mod locked;
+mod wish;
 
 /// How to build.
 #[derive(Clone, Debug)]
@@ -224,338 +212,6 @@ fn output_paths<'r>(
     Ok(paths)
 }
 
-/// Fetches what `rootfs` name, all at once; returns each one's base, if it has one, and packages in their order.
-fn fetch(
-    recipe: &Recipe,
-    rootfs: &[&LockedRootfs],
-    context: &Context,
-) -> Result<Vec<Vec<Blob>>, Error> {
-    let mut wishes = Vec::new();
-    for locked in rootfs {
-        if let Some(base) = &locked.base {
-            wishes.push(wanted_base(recipe, base, locked.arch)?);
-        }
-        let remote = locked.packages().filter(|package| !package.local);
-        wishes.extend(remote.map(|package| wanted(recipe, package)));
-    }
-    let mut fetched = context
-        .fetch(recipe, &wishes)?
-        .into_iter()
-        .map(|fetched| fetched.blob);
-    let mut all = Vec::new();
-    for locked in rootfs {
-        let base = usize::from(locked.base.is_some());
-        let mut blobs: Vec<_> = fetched.by_ref().take(base).collect();
-        for package in locked.packages() {
-            if package.local {
-                blobs.push(local::locked_blob(recipe, package, context)?);
-            } else {
-                blobs.extend(fetched.by_ref().take(1));
-            }
-        }
-        all.push(blobs);
-    }
-    Ok(all)
-}
-
-/// Returns the wish for the base of a lock.
-pub(crate) fn wanted_base(recipe: &Recipe, base: &LockedBase, arch: Arch) -> Result<Wanted, Error> {
-    Ok(Wanted {
-        urls: recipe.base_everywhere(&base.url, arch)?,
-        size: Some(base.size),
-        sha256: Some(base.sha256),
-        limit: MAX_BASE_BYTES,
-        ..Wanted::new(file_name(&base.url), base.url.clone())
-    })
-}
-
-/// Bakes one rootfs of a lock as a build would, and writes nothing. The lock may be an old one: a
-/// `record` that is not its own is no error before a script asks for what is not in it.
-pub(crate) fn bake_again(
-    recipe: &Recipe,
-    locked: &LockedRootfs,
-    record: &Record,
-    context: &Context,
-) -> Result<Baked, Error> {
-    context.reporter.stage(&Stage::Fetching);
-    let blobs = fetch(recipe, &[locked], context)?.concat();
-    let scripts = Scripts::Replay(locked.arch, record);
-    let (_, mut baked) = bake(recipe, locked, &blobs, scripts, false, context)?;
-    baked.blobs.rewind();
-    Ok(baked)
-}
-
-/// Fetches, checks and merges what one rootfs of a lock names, without what scripts do; returns
-/// what the base says of itself, and the tree.
-pub(crate) fn bake_locked(
-    recipe: &Recipe,
-    locked: &LockedRootfs,
-    context: &Context,
-) -> Result<(Base, Baked), Error> {
-    context.reporter.stage(&Stage::Fetching);
-    let blobs = fetch(recipe, &[locked], context)?;
-    let blobs = blobs.concat();
-    bake(recipe, locked, &blobs, Scripts::Skip, false, context)
-}
-
-/// What is done on any thread while a rootfs is merged.
-enum Job<'l> {
-    Base(&'l LockedBase, &'l Blob, Option<SyncSender<Compressed>>),
-    /// Find the blocks of the base, which takes about as long as reading it: then both are done at
-    /// once, and the first segments need not wait for it.
-    Blocks(Receiver<Compressed>),
-    Package(&'l LockedPackage, &'l Blob),
-}
-
-/// What came of it.
-enum Done {
-    Base(ScannedBase),
-    Blocks,
-    Package(Box<Scanned>),
-}
-
-/// Checks and merges the inputs of one rootfs; `grafts` says whether outputs will have blocks of the
-/// inputs.
-fn bake(
-    recipe: &Recipe,
-    locked: &LockedRootfs,
-    blobs: &[Blob],
-    scripts: Scripts<'_>,
-    grafts: bool,
-    context: &Context,
-) -> Result<(Base, Baked), Error> {
-    context.reporter.stage(&Stage::Merging(locked.arch));
-    let (start, packages) = match (&locked.base, blobs.split_first()) {
-        (None, _) => (None, blobs),
-        (Some(base), Some((blob, packages))) => (Some((base, blob)), packages),
-        (Some(_), None) => return Err(Error::Interrupted),
-    };
-    let arch = locked.arch;
-    let files = Blobs::new(Arc::clone(&context.reporter));
-    let room = Arc::clone(files.room());
-    let merging = AtomicBool::new(true);
-    let work = |job| {
-        Ok(match job {
-            Job::Base(base, blob, share) => {
-                Done::Base(scan::base(arch, base, blob, &room, share, context)?)
-            }
-            Job::Blocks(shared) => {
-                // The base was read before, or is too large for it, or cannot be read.
-                if let Ok(shared) = shared.recv() {
-                    shared.find_blocks(|| merging.load(Ordering::Relaxed));
-                }
-                Done::Blocks
-            }
-            Job::Package(package, blob) => {
-                let scanned = scan::package(arch, package, blob, &room, context)?;
-                Done::Package(Box::new(scanned))
-            }
-        })
-    };
-    let (share, shared) = grafts.then(|| sync_channel(1)).unzip();
-    let base = start.map(|(base, blob)| Job::Base(base, blob, share));
-    let installed = locked.packages().zip(packages);
-    let installed = installed.map(|(package, blob)| Job::Package(package, blob));
-    let mut jobs: Vec<_> = base.into_iter().chain(installed).collect();
-    // As late as it is begun while the base is read: the merge waits for packages, and not for it.
-    if let Some(shared) = shared {
-        jobs.insert(jobs.len().min(AHEAD - 1), Job::Blocks(shared));
-    }
-    let threads = context.threads.get();
-    let merge = |done: &mut dyn FnMut() -> Option<Result<Done, Error>>| {
-        let base = match start {
-            None => None,
-            Some((base, blob)) => match done().transpose()? {
-                Some(Done::Base(scanned)) => Some((base, blob.clone(), scanned)),
-                _ => return Err(Error::Interrupted),
-            },
-        };
-        let begun = Bake::begin_scanned(arch, base, files, recipe, scripts, context, "the lock");
-        let (mut bake, facts) = begun?;
-        let mut scanned = || loop {
-            return match done()? {
-                Ok(Done::Package(scanned)) => Some(Ok(*scanned)),
-                Ok(Done::Base(_) | Done::Blocks) => continue,
-                Err(error) => Some(Err(error)),
-            };
-        };
-        bake.take(&locked.steps, packages, &locked.triggers, &mut scanned)?;
-        Ok::<_, Error>((bake, facts))
-    };
-    let (bake, facts) = ahead(jobs.into_iter(), threads, work, |done| {
-        let merged = merge(done);
-        // Blocks that were not found by then are found by those who need them.
-        merging.store(false, Ordering::Relaxed);
-        merged
-    })?;
-    let world = world::combine(recipe, &local::entries(recipe, locked)?, &facts)?;
-    let baked = bake.finish(recipe, &world)?;
-    Ok((facts, baked))
-}
-
-/// An output that is to be there.
-struct Wish<'l> {
-    locked: &'l LockedRootfs,
-    encoding: Encoding,
-    path: PathBuf,
-    /// The digest of all that the file depends on.
-    digest: Sha256,
-}
-
-impl<'l> Wish<'l> {
-    fn new(recipe: &Recipe, locked: &'l LockedRootfs, encoding: Encoding, path: PathBuf) -> Self {
-        Self {
-            digest: Finished::wish(recipe, locked, encoding),
-            locked,
-            encoding,
-            path,
-        }
-    }
-
-    fn write_error(&self, source: io::Error) -> Error {
-        Error::Write {
-            path: self.path.clone(),
-            source,
-        }
-    }
-
-    /// Returns the output if it is there already, or can be put together from what is kept.
-    fn current(&self, recipe: &Recipe, context: &Context) -> Result<Option<BuiltOutput>, Error> {
-        context.alive()?;
-        let Some(finished) = Finished::read(&context.sealed, &self.digest) else {
-            return Ok(None);
-        };
-        if finished::is_current(&context.sealed, &self.path, &self.digest) {
-            return Ok(Some(self.built(recipe, finished, false)));
-        }
-        let Some(assembly) = finished.assembly(self.encoding) else {
-            return Ok(None);
-        };
-        context.reporter.stage(&Stage::Writing(self.locked.arch));
-        let mut file = OutputFile::create(&self.path).map_err(|error| self.write_error(error))?;
-        let mut out = Stoppable {
-            out: &mut file,
-            context,
-        };
-        let threads = context.threads.get();
-        let whole = archive::assemble(&assembly, &context.sealed, &mut out, threads);
-        if !whole.map_err(|error| self.image_error(error, context))? {
-            return Ok(None);
-        }
-        self.commit(file, context)?;
-        Ok(Some(self.built(recipe, finished, true)))
-    }
-
-    /// Writes the output.
-    fn write(
-        &self,
-        recipe: &Recipe,
-        baked: &mut Baked,
-        context: &Context,
-    ) -> Result<BuiltOutput, Error> {
-        context.reporter.stage(&Stage::Writing(self.locked.arch));
-        let mut file = OutputFile::create(&self.path).map_err(|error| self.write_error(error))?;
-        baked.blobs.rewind();
-        let blobs = &mut baked.blobs;
-        let plan = Plan::new(&baked.tree, self.encoding.borders(), &|source| {
-            blobs.digest(source)
-        });
-        let plan = plan.map_err(|error| self.image_error(error, context))?;
-        let key = plan.key();
-        let known = key.and_then(|key| finished::identity(&context.sealed, &key));
-        let options = Options {
-            threads: context.threads.get(),
-            encoding: self.encoding,
-            identity: known,
-        };
-        let mut out = Stoppable {
-            out: &mut file,
-            context,
-        };
-        let written = archive::write_plan(&plan, blobs, &context.sealed, &mut out, &options);
-        let written = written.map_err(|error| self.image_error(error, context))?;
-        if let (Some(key), None) = (key, known) {
-            finished::set_identity(&context.sealed, &key, &written.identity);
-        }
-        let locked = self.locked;
-        if written.identity != locked.identity {
-            return Err(Error::Identity {
-                arch: locked.arch,
-                found: written.identity,
-                expected: locked.identity,
-            });
-        }
-        let report = &baked.report;
-        let finished = Finished {
-            sha256: written.compressed,
-            size: written.compressed_length,
-            uncompressed_size: written.uncompressed_length,
-            packages: baked.packages(),
-            scripts_run: report.ran.clone(),
-            scripts_not_run: not_run(report),
-            new_files: report.new_files.clone(),
-            warnings: report.warnings.clone(),
-            segments: Assembly::of(&plan, self.encoding).map(|assembly| assembly.segments),
-        };
-        finished.write(&context.sealed, &self.digest);
-        self.commit(file, context)?;
-        context.sealed.prune();
-        Ok(self.built(recipe, finished, true))
-    }
-
-    /// Puts the file under its name.
-    fn commit(&self, file: OutputFile, context: &Context) -> Result<(), Error> {
-        context.alive()?;
-        file.commit().map_err(|error| self.write_error(error))?;
-        finished::stamp(&context.sealed, &self.path, &self.digest);
-        Ok(())
-    }
-
-    fn image_error(&self, error: ImageError, context: &Context) -> Error {
-        match error {
-            _ if context.cancel.is_cancelled() => Error::Interrupted,
-            ImageError::Output(source) => self.write_error(source),
-            source => Error::Image {
-                path: self.path.clone(),
-                source,
-            },
-        }
-    }
-
-    fn built(&self, recipe: &Recipe, finished: Finished, written: bool) -> BuiltOutput {
-        let locked = self.locked;
-        let packages = finished.packages.into_iter();
-        let packages: Vec<_> = packages
-            .map(|(name, version)| ImagePackage {
-                name: name.into(),
-                version: version.into(),
-            })
-            .collect();
-        BuiltOutput {
-            path: self.path.clone(),
-            arch: locked.arch,
-            written,
-            identity: locked.identity,
-            sha256: finished.sha256,
-            size: finished.size,
-            uncompressed_size: finished.uncompressed_size,
-            packages: packages.len(),
-            about: About {
-                name: recipe.name.clone().into(),
-                release: locked.release.clone().unwrap_or_default().into(),
-                arch: locked.arch.name().into(),
-                identity: locked.identity,
-                unpacked: finished.uncompressed_size,
-                packages: packages.into(),
-            },
-            scripts_run: finished.scripts_run,
-            scripts_not_run: finished.scripts_not_run,
-            new_files: finished.new_files,
-            warnings: finished.warnings,
-        }
-    }
-}
-
 /// Returns the scripts and triggers that apk would have run and that were not, in its order.
 pub(crate) fn not_run(report: &Report) -> Vec<PackageScript> {
     let triggers = report.triggers.iter().map(|trigger| PackageScript {
@@ -563,23 +219,4 @@ pub(crate) fn not_run(report: &Report) -> Vec<PackageScript> {
         kind: ScriptKind::Trigger,
     });
     report.scripts.iter().cloned().chain(triggers).collect()
-}
-
-/// Stops writing when somebody asked to stop.
-struct Stoppable<'a> {
-    out: &'a mut OutputFile,
-    context: &'a Context,
-}
-
-impl Write for Stoppable<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.context.cancel.is_cancelled() {
-            return Err(io::Error::other("interrupted"));
-        }
-        self.out.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
 }

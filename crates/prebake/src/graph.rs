@@ -79,7 +79,7 @@ pub struct Link {
 
 /// Bakes what `locked` names, without writing it, and returns who needs whom.
 pub fn graph(recipe: &Recipe, locked: &LockedRootfs, context: &Context) -> Result<Graph, Error> {
-    let (facts, baked) = build::bake_locked(recipe, locked, context)?;
+    let (facts, baked) = build::locked::bake_locked(recipe, locked, context)?;
     let index = |text: &[u8], what: &str| {
         Index::parse(text.to_vec()).map_err(|source| Error::IndexText {
             url: format!("{what} of {}", locked.arch),

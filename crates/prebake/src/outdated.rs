@@ -36,7 +36,7 @@ pub fn outdated(
     locked: &LockedRootfs,
     context: &Context,
 ) -> Result<Vec<Outdated>, Error> {
-    let (facts, baked) = build::bake_locked(recipe, locked, context)?;
+    let (facts, baked) = build::locked::bake_locked(recipe, locked, context)?;
     let dialect = world::dialect(&facts);
     let places = recipe.places(locked.arch)?;
     let repositories = Repositories {

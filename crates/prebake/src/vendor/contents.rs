@@ -14,7 +14,7 @@ use super::place::{KEYS, LOCAL, LOCKS, Places};
 use super::{Files, MissingIndex, NotInIndex};
 use crate::arch::Arch;
 use crate::bake::Bake;
-use crate::build::wanted_base;
+use crate::build::locked::wanted_base;
 use crate::choose::{file_name, wanted};
 use crate::context::Context;
 use crate::error::Error;
