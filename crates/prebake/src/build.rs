@@ -21,7 +21,7 @@ use crate::recipe::{Output, Recipe};
 use crate::reporter::Stage;
 use crate::scripts::Scripts;
 use crate::template::Values;
-use crate::update::{self, LockState, Upgrade};
+use crate::update::{self, LockOptions, LockState};
 
 pub(crate) mod locked;
 mod wish;
@@ -101,11 +101,13 @@ pub fn select_arches(recipe: &Recipe, names: &[String]) -> Result<Vec<Arch>, Err
 /// Bakes what the lock names and writes every output; makes the lock current first where that
 /// is allowed.
 pub fn build(recipe: &Recipe, options: &BuildOptions, context: &Context) -> Result<Built, Error> {
-    let (lock, state) = if options.locked {
-        (update::check_lock(recipe)?, LockState::Current)
+    // What was baked for the lock is not baked again for the outputs.
+    let (lock, state, mut baked) = if options.locked {
+        (update::check_lock(recipe)?, LockState::Current, Vec::new())
     } else {
-        let locked = update::update_lock(recipe, &Upgrade::Keep, context)?;
-        (locked.lock, locked.state)
+        let options = LockOptions::default();
+        let (locked, baked) = update::update_lock_baked(recipe, &options, context)?;
+        (locked.lock, locked.state, baked)
     };
     let paths = output_paths(recipe, &lock, &options.arches)?;
     let record = update::read_record(recipe)?.unwrap_or_default();
@@ -128,21 +130,36 @@ pub fn build(recipe: &Recipe, options: &BuildOptions, context: &Context) -> Resu
             rootfs.push(wish.locked);
         }
     }
-    let blobs = if rootfs.is_empty() {
+    baked.retain(|(arch, _)| rootfs.iter().any(|locked| locked.arch == *arch));
+    let is_baked = |locked: &LockedRootfs| baked.iter().any(|(arch, _)| *arch == locked.arch);
+    let missing: Vec<_> = rootfs
+        .into_iter()
+        .filter(|locked| !is_baked(locked))
+        .collect();
+    let blobs = if missing.is_empty() {
         Vec::new()
     } else {
         context.reporter.stage(&Stage::Fetching);
-        fetch(recipe, &rootfs, context)?
+        fetch(recipe, &missing, context)?
     };
-    for (locked, blobs) in rootfs.into_iter().zip(blobs) {
+    let mut wanted = Vec::new();
+    for (wish, output) in wishes.iter().zip(&mut outputs) {
+        if output.is_none() {
+            wanted.push((wish, output));
+        }
+    }
+    let now = missing.into_iter().zip(blobs).map(|(locked, blobs)| {
         let scripts = Scripts::Replay(locked.arch, &record);
-        let grafts = wishes.iter().zip(&outputs).any(|(wish, output)| {
-            output.is_none() && wish.locked.arch == locked.arch && wish.encoding.grafts()
-        });
-        let (_, mut baked) = bake(recipe, locked, &blobs, scripts, grafts, context)?;
-        for (wish, output) in wishes.iter().zip(&mut outputs) {
-            if output.is_none() && wish.locked.arch == locked.arch {
-                *output = Some(wish.write(recipe, &mut baked, context)?);
+        let mut outputs = wishes.iter().filter(|wish| wish.locked.arch == locked.arch);
+        let grafts = outputs.any(|wish| wish.encoding.grafts());
+        let (_, baked) = bake(recipe, locked, &blobs, scripts, grafts, context)?;
+        Ok::<_, Error>((locked.arch, baked))
+    });
+    for baked in baked.into_iter().map(Ok).chain(now) {
+        let (arch, mut baked) = baked?;
+        for (wish, output) in &mut wanted {
+            if wish.locked.arch == arch {
+                **output = Some(wish.write(recipe, &mut baked, context)?);
             }
         }
     }

@@ -13,7 +13,7 @@ use prebake_rootfs::merge::{Base, Report};
 use prebake_solve::{ChangeKind, Repository, Request, Solution, SolveError, Source, solve};
 
 use crate::arch::Arch;
-use crate::bake::Bake;
+use crate::bake::{Bake, Baked};
 use crate::context::Context;
 use crate::document::nearest;
 use crate::error::Error;
@@ -58,8 +58,8 @@ struct Chosen {
 
 impl Chooser<'_> {
     /// Chooses, fetches and merges all of it; the merge is what checks the files. Returns with it
-    /// what scripts did.
-    pub(crate) fn choose(&self) -> Result<(LockedRootfs, Vec<Run>), Error> {
+    /// what scripts did, and what came of it.
+    pub(crate) fn choose(&self) -> Result<(LockedRootfs, Vec<Run>, Baked), Error> {
         let (recipe, arch, context) = (self.recipe, self.arch, self.context);
         context.reporter.stage(&Stage::Base(arch));
         let start = if recipe.base.scratch {
@@ -113,7 +113,7 @@ impl Chooser<'_> {
             indexes: indexes.collect(),
             steps: chosen.steps,
         };
-        Ok((locked, record.runs))
+        Ok((locked, record.runs, baked))
     }
 
     /// Begins a bake that writes down what scripts do.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::arch::{self, Arch};
+use crate::bake::Baked;
 use crate::changes::{self, Change};
 use crate::choose::Chooser;
 use crate::context::Context;
@@ -13,9 +14,10 @@ use crate::scripts::{MAX_RECORD_BYTES, Record, record_path};
 use crate::{host_file, local, write_file};
 
 /// How far a lock moves on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Upgrade {
     /// Not at all: what the recipe did not change stays what it was.
+    #[default]
     Keep,
     /// To whatever the mirrors have now.
     All,
@@ -24,7 +26,7 @@ pub enum Upgrade {
 }
 
 /// How a lock is brought up to date.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LockOptions {
     /// How far it moves on.
     pub upgrade: Upgrade,
@@ -177,17 +179,28 @@ pub fn update_lock_with(
     options: &LockOptions,
     context: &Context,
 ) -> Result<Locked, Error> {
+    let (locked, _) = update_lock_baked(recipe, options, context)?;
+    Ok(locked)
+}
+
+/// As [`update_lock_with`]; returns with it what was baked to get the identities, in the order of the
+/// recipe's architectures: nothing where the lock was current.
+pub(crate) fn update_lock_baked(
+    recipe: &Recipe,
+    options: &LockOptions,
+    context: &Context,
+) -> Result<(Locked, Vec<(Arch, Baked)>), Error> {
     let upgrade = &options.upgrade;
     let previous = read_lock(recipe)?;
     if let (Upgrade::Keep, Some(lock)) = (upgrade, &previous)
         && why_not_current(recipe, lock)?.is_none()
     {
-        let lock = lock.clone();
-        return Ok(Locked {
-            lock,
+        let locked = Locked {
+            lock: lock.clone(),
             state: LockState::Current,
             changes: Vec::new(),
-        });
+        };
+        return Ok((locked, Vec::new()));
     }
     let there = read_record(recipe)?.unwrap_or_default();
     // A record alone is nobody's word for what a script did: what no lock names is run again.
@@ -204,10 +217,12 @@ pub fn update_lock_with(
         };
         chooser.choose()
     })?;
-    let (rootfs, runs): (Vec<_>, Vec<_>) = chosen.into_iter().unzip();
-    let record = Record {
-        runs: runs.concat(),
-    };
+    let (mut rootfs, mut record, mut baked) = (Vec::new(), Record::default(), Vec::new());
+    for (locked, runs, made) in chosen {
+        baked.push((locked.arch, made));
+        record.runs.extend(runs);
+        rootfs.push(locked);
+    }
     let lock = Lock {
         recipe: recipe.digest()?,
         rootfs,
@@ -228,11 +243,12 @@ pub fn update_lock_with(
         let path = recipe.lock_path();
         write_file(&path, lock.to_text().as_bytes())?;
     }
-    Ok(Locked {
+    let locked = Locked {
         lock,
         state,
         changes,
-    })
+    };
+    Ok((locked, baked))
 }
 
 /// Does something for each architecture, for all at once, and returns what came of it in their

@@ -338,6 +338,45 @@ impl Reporter for Heard {
     }
 }
 
+/// What a lock was made of is written as it is: merged once, and the same as what the lock alone
+/// leads to.
+#[test]
+fn a_first_build_merges_once() {
+    let kitchen = Kitchen::new();
+    kitchen.mirror(OLD);
+    kitchen.recipe(&["a", "c"]);
+    let path = kitchen.path("prebake.toml");
+    let outputs = "[[output]]\npath = \"o.tar.gz\"\n[[output]]\npath = \"o.tar.zst\"\n";
+    let text = fs_err::read_to_string(&path).unwrap() + outputs;
+    fs_err::write(&path, text).unwrap();
+    let recipe = Recipe::read(&path).unwrap();
+    let built = |locked| {
+        let heard = Heard::default();
+        let options = BuildOptions {
+            locked,
+            arches: recipe.arches.clone(),
+        };
+        let context = kitchen.context_of(Arc::new(heard.clone()));
+        let built = build(&recipe, &options, &context).unwrap();
+        assert!(built.outputs.iter().all(|output| output.written));
+        let files = built.outputs.iter().map(|output| {
+            let file = fs_err::read(&output.path).unwrap();
+            fs_err::remove_file(&output.path).unwrap();
+            (output.identity, file)
+        });
+        let files: Vec<_> = files.collect();
+        let merging = Stage::Merging(Arch::X86_64).to_string();
+        let heard = heard.all.lock().unwrap();
+        let merges = heard.iter().filter(|(_, what)| *what == merging).count();
+        (files, merges)
+    };
+    let (first, merges) = built(false);
+    assert_eq!((first.len(), merges), (2, 1));
+    fs_err::remove_dir_all(kitchen.path("cache")).unwrap();
+    assert_eq!(built(true), (first.clone(), 1));
+    assert_eq!(built(true), (first, 0), "put together of what is kept");
+}
+
 #[test]
 fn architectures_are_locked_side_by_side() {
     let kitchen = Kitchen::new();
