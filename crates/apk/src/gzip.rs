@@ -88,7 +88,6 @@ pub struct Member<R, T> {
     compressed: u64,
     /// The compressed and the inflated bytes of the members before it in its file.
     before: (u64, u64),
-    is_limited: bool,
     finished: bool,
 }
 
@@ -110,7 +109,6 @@ impl<R: BufRead, T: Tap> Member<R, T> {
             inflate: Decompress::new_gzip(15),
             compressed: 0,
             before: (0, 0),
-            is_limited: true,
             finished: false,
         }
     }
@@ -119,8 +117,7 @@ impl<R: BufRead, T: Tap> Member<R, T> {
     fn check_ratio(&self) -> Result<(), GzipError> {
         let compressed = self.before.0 + self.compressed;
         let inflated = self.before.1 + self.inflate.total_out();
-        let is_free = !self.is_limited || inflated <= FREE_OF_RATIO;
-        if is_free || inflated / MAX_RATIO <= compressed {
+        if inflated <= FREE_OF_RATIO || inflated / MAX_RATIO <= compressed {
             return Ok(());
         }
         Err(GzipError::Ratio {
@@ -218,17 +215,6 @@ impl<R: BufRead> Reader<R> {
             members: 1,
         }
     }
-
-    /// Reads a file that was made here, or that its user vouches for: a rootfs may be of zeros for
-    /// the most part, and then inflates to more than [`MAX_RATIO`] times its size. Nobody should keep
-    /// in memory what comes of it.
-    pub fn of_rootfs(inner: R) -> Self {
-        let mut reader = Self::new(inner);
-        if let Some(member) = &mut reader.member {
-            member.is_limited = false;
-        }
-        reader
-    }
 }
 
 impl<R: BufRead> Read for Reader<R> {
@@ -253,7 +239,6 @@ impl<R: BufRead> Read for Reader<R> {
                 let inflated = member.before.1 + member.inflate.total_out();
                 Member {
                     before: (compressed, inflated),
-                    is_limited: member.is_limited,
                     ..Member::new(member.into_parts().0, ())
                 }
             });
@@ -316,17 +301,6 @@ mod tests {
             inflate(Reader::new(&with_garbage[..])),
             Err(GzipError::Magic)
         );
-    }
-
-    #[test]
-    fn a_rootfs_may_be_of_zeros() {
-        let zeros = vec![0; FREE_OF_RATIO as usize];
-        let file = gzip(&zeros).repeat(2);
-        let inflated = |mut reader: Reader<&[u8]>| io::copy(&mut reader, &mut io::sink());
-        let error = inflated(Reader::new(&file)).unwrap_err();
-        assert!(matches!(error.downcast().unwrap(), GzipError::Ratio { .. }));
-        let length = inflated(Reader::of_rootfs(&file)).unwrap();
-        assert_eq!(length, 2 * FREE_OF_RATIO);
     }
 
     #[test]

@@ -14,5 +14,5 @@ pub fn decode<'r>(mut archive: impl BufRead + 'r) -> io::Result<Box<dyn Read + '
     if archive.fill_buf()?.starts_with(&ZSTD_MAGIC) {
         return Ok(Box::new(Decoder::with_buffer(archive)?));
     }
-    Ok(Box::new(gzip::Reader::of_rootfs(archive)))
+    Ok(Box::new(gzip::Reader::new(archive)))
 }

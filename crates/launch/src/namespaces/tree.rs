@@ -157,7 +157,7 @@ fn unpack_into(
     // A tar that nobody compressed is no worse.
     let compressed = archive.fill_buf()?.starts_with(&[0x1f, 0x8b]);
     let stream: Box<dyn Read> = if compressed {
-        Box::new(gzip::Reader::of_rootfs(archive))
+        Box::new(gzip::Reader::new(archive))
     } else {
         Box::new(archive)
     };
