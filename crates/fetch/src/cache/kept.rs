@@ -37,7 +37,9 @@ impl Cache {
             return None;
         }
         let mut content = Vec::with_capacity(size as usize);
-        file.take(limit).read_to_end(&mut content).ok()?;
+        // Of the system's own file nothing is cleared before it is read into.
+        let read = file.file().take(limit).read_to_end(&mut content);
+        read.ok()?;
         let now = SystemTime::now();
         let is_old = found
             .modified()
