@@ -15,9 +15,9 @@ const PART_PREFIX: &str = ".prebake-";
 /// … and how it ends.
 const PART_SUFFIX: &str = ".part";
 
-/// How much is written before the disk is asked to begin; twice as much each time after it, so that
-/// a file of any length is synced a few times and not once for each piece.
-const FIRST_SYNC: u64 = 2 << 20;
+/// How much is written before the disk is asked to begin. The steps after it grow with the file, so
+/// that one of any length is synced some tens of times and not once for each piece.
+const FIRST_SYNC: u64 = 1 << 18;
 
 /// How often a new name is tried while other runs take the files for left-overs. Each try loses
 /// only to a run that looks at the folder in the instant between a file's making and its locking.
@@ -117,7 +117,7 @@ impl Write for OutputFile {
         let count = self.part.write(bytes)?;
         self.written += count as u64;
         if self.written >= self.next {
-            self.next *= 2;
+            self.next += (self.next / 2).max(FIRST_SYNC);
             self.begin_sync();
         }
         Ok(count)
