@@ -124,43 +124,38 @@ pub fn build(recipe: &Recipe, options: &BuildOptions, context: &Context) -> Resu
     for wish in &wishes {
         outputs.push(wish.current(recipe, context)?);
     }
-    let mut rootfs: Vec<&LockedRootfs> = Vec::new();
-    for (wish, output) in wishes.iter().zip(&outputs) {
-        if output.is_none() && rootfs.iter().all(|locked| locked.arch != wish.locked.arch) {
-            rootfs.push(wish.locked);
+    let due = wishes.iter().zip(&mut outputs);
+    let mut due: Vec<_> = due.filter(|(_, output)| output.is_none()).collect();
+    baked.retain(|(arch, _)| due.iter().any(|(wish, _)| wish.locked.arch == *arch));
+    // What is still to be baked, and whether outputs of it have blocks of the inputs.
+    let mut missing: Vec<&LockedRootfs> = Vec::new();
+    let mut grafting = Vec::new();
+    for (wish, _) in &due {
+        let arch = wish.locked.arch;
+        let is_baked = baked.iter().any(|(baked, _)| *baked == arch);
+        if !is_baked && missing.iter().all(|locked| locked.arch != arch) {
+            missing.push(wish.locked);
+        }
+        if wish.encoding.grafts() {
+            grafting.push(arch);
         }
     }
-    baked.retain(|(arch, _)| rootfs.iter().any(|locked| locked.arch == *arch));
-    let is_baked = |locked: &LockedRootfs| baked.iter().any(|(arch, _)| *arch == locked.arch);
-    let missing: Vec<_> = rootfs
-        .into_iter()
-        .filter(|locked| !is_baked(locked))
-        .collect();
     let blobs = if missing.is_empty() {
         Vec::new()
     } else {
         context.reporter.stage(&Stage::Fetching);
         fetch(recipe, &missing, context)?
     };
-    let mut wanted = Vec::new();
-    for (wish, output) in wishes.iter().zip(&mut outputs) {
-        if output.is_none() {
-            wanted.push((wish, output));
-        }
-    }
     let now = missing.into_iter().zip(blobs).map(|(locked, blobs)| {
         let scripts = Scripts::Replay(locked.arch, &record);
-        let mut outputs = wishes.iter().filter(|wish| wish.locked.arch == locked.arch);
-        let grafts = outputs.any(|wish| wish.encoding.grafts());
+        let grafts = grafting.contains(&locked.arch);
         let (_, baked) = bake(recipe, locked, &blobs, scripts, grafts, context)?;
         Ok::<_, Error>((locked.arch, baked))
     });
     for baked in baked.into_iter().map(Ok).chain(now) {
         let (arch, mut baked) = baked?;
-        for (wish, output) in &mut wanted {
-            if wish.locked.arch == arch {
-                **output = Some(wish.write(recipe, &mut baked, context)?);
-            }
+        for (wish, output) in due.iter_mut().filter(|(wish, _)| wish.locked.arch == arch) {
+            **output = Some(wish.write(recipe, &mut baked, context)?);
         }
     }
     let outputs = outputs.into_iter().flatten().collect();
