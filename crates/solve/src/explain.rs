@@ -163,7 +163,7 @@ impl<'a> Explain<'a, '_, '_> {
         if !package.installable {
             objections.push(Objection::Uninstallable);
         }
-        if state.discovered
+        if state.is_discovered()
             && !state.pin_allowed
             && let Some(tag) = search.tag_with(id)
         {

@@ -185,7 +185,7 @@ impl<'a, 'u> Search<'a, 'u> {
 
     /// Returns what a package depends on and forbids, if anything leads to it.
     pub(crate) fn depends(&self, id: PackageId) -> &'u [Wanted] {
-        if self.packages[id].discovered {
+        if self.packages[id].is_discovered() {
             self.universe.depends(id)
         } else {
             &[]
@@ -194,7 +194,7 @@ impl<'a, 'u> Search<'a, 'u> {
 
     /// Returns what lets a package be installed by itself, if anything leads to it.
     pub(crate) fn install_if(&self, id: PackageId) -> &'u [Wanted] {
-        if self.packages[id].discovered {
+        if self.packages[id].is_discovered() {
             self.universe.install_if(id)
         } else {
             &[]

@@ -152,8 +152,7 @@ impl NameState {
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PackageState {
-    pub(crate) discovered: bool,
-    /// The name by which it was met first.
+    /// The name by which it was met first; `None` if it was not discovered.
     pub(crate) met_by: Option<NameId>,
     /// Whether all that its names trigger was discovered.
     pub(crate) triggers_followed: bool,
@@ -174,6 +173,13 @@ pub(crate) struct PackageState {
     /// Whether its `install_if` cannot come true.
     pub(crate) trigger_failed: bool,
     pub(crate) in_changes: bool,
+}
+
+impl PackageState {
+    /// Says whether anything that could be chosen has to do with it.
+    pub(crate) fn is_discovered(&self) -> bool {
+        self.met_by.is_some()
+    }
 }
 
 /// What is known of names, most of which nothing is known of: of these there is one state.

@@ -66,7 +66,7 @@ impl Search<'_, '_> {
         frame: &mut Frame,
         id: PackageId,
     ) -> Result<Option<NameId>, TooMuchWork> {
-        if !self.packages[id].discovered {
+        if !self.packages[id].is_discovered() {
             self.read(id, frame.name);
         }
         let is_met_here = self.packages[id].met_by == Some(frame.name);
@@ -160,7 +160,6 @@ impl Search<'_, '_> {
         let universe = self.universe;
         let package = universe.package(id);
         let state = &mut self.packages[id];
-        state.discovered = true;
         state.met_by = Some(met_by);
         state.selectable = package.installable;
         state.allowed_pins = 1;

@@ -26,7 +26,7 @@ impl Search<'_, '_> {
         let universe = self.universe;
         let discovered = || {
             let packages = universe.iter().map(|(id, _)| id);
-            packages.filter(|id| self.packages[*id].discovered)
+            packages.filter(|id| self.packages[*id].is_discovered())
         };
         let mut ends = vec![0_u32; universe.names().len() + 1];
         for wanted in discovered().flat_map(|id| universe.depends(id)) {
