@@ -297,9 +297,11 @@ impl<'d, 'a> Referring<'d, 'a> {
                 text,
                 records,
                 dialect,
-            } => records
-                .get(self.position)
-                .is_some_and(|record| is_sound(text, record, dialect)),
+            } => records.get(self.position).is_some_and(|record| {
+                let mut depends = dependency::list(slice(text, record.depends), dialect);
+                depends.by_ref().for_each(drop);
+                is_sound(slice(text, record.version), &depends, dialect)
+            }),
             Packages::Parsed(packages) => packages
                 .get(self.position)
                 .is_some_and(|package| package.is_sound()),
@@ -325,10 +327,14 @@ impl<'d, 'a> Referring<'d, 'a> {
     }
 }
 
-fn is_sound(text: &str, record: &Record, dialect: Dialect) -> bool {
-    let mut depends = dependency::list(slice(text, record.depends), dialect);
-    depends.by_ref().for_each(drop);
-    is_valid(slice(text, record.version), dialect) && !depends.is_malformed()
+/// Says whether a package's version and all that it depends on can be read; `depends` was gone
+/// through to its end.
+pub(super) fn is_sound(
+    version: &str,
+    depends: &dependency::Dependencies<'_>,
+    dialect: Dialect,
+) -> bool {
+    is_valid(version, dialect) && !depends.is_malformed()
 }
 
 impl<'a> Iterator for Links<'_, 'a> {

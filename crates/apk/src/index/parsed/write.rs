@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use super::{CONFLICT, LENGTHS, MAGIC, PACKAGE, SOUND, UNKNOWN_FIELD, WRITTEN, crc, number};
 use crate::dependency;
 use crate::digest::Sha1;
-use crate::index::directory::{Directory, Link};
+use crate::index::directory::{Directory, Link, is_sound};
 use crate::index::name_hash::name_hash;
 use crate::index::origin::Origin;
 use crate::index::tables::{NAME, TextAt, Word, bytes, words};
 use crate::index::{Text, slice};
-use crate::version::{Dialect, is_valid};
+use crate::version::Dialect;
 
 /// What is added to the tables of a directory.
 struct Writer<'a> {
@@ -60,8 +60,7 @@ pub(super) fn write(index: &Text, origin: &Origin, dialect: Dialect) -> Vec<u8> 
         if record.unknown_field {
             flags |= UNKNOWN_FIELD;
         }
-        // As `is_sound` has it, without reading them a second time.
-        if is_valid(slice(&index.all, record.version), dialect) && !list.is_malformed() {
+        if is_sound(slice(&index.all, record.version), &list, dialect) {
             flags |= SOUND;
         }
         let none = Sha1::new([0; 20]);
