@@ -166,9 +166,7 @@ impl Blocks {
         let (literals, distances, window) = (&self.literals, &self.distances, &mut self.window);
         let mut bits = *stream;
         loop {
-            if !window.has_room() {
-                window.make_room();
-            }
+            window.make_room();
             bits.fill();
             let mut step = literals.look(bits.held());
             if step.is_literal() {

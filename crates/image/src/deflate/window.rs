@@ -66,17 +66,17 @@ impl Window {
         self.unsummed = self.next;
     }
 
-    /// Says whether there is room for two literals and a copy.
+    /// Makes room for two literals and a copy, if there is none.
     #[inline]
-    pub(super) fn has_room(&self) -> bool {
-        self.next + ROOM <= SIZE
+    pub(super) fn make_room(&mut self) {
+        if self.next + ROOM > SIZE {
+            self.forget();
+        }
     }
 
-    /// Makes room by forgetting what is too far back.
-    pub(super) fn make_room(&mut self) {
-        if self.has_room() {
-            return;
-        }
+    /// Forgets what is too far back.
+    #[inline(never)]
+    fn forget(&mut self) {
         self.add_up();
         let kept = FURTHEST.min(self.next);
         self.bytes.copy_within(self.next - kept..self.next, 0);
@@ -130,6 +130,7 @@ impl Window {
         self.next = end;
         Some(first)
     }
+
     /// Copies bytes from at least `N` back, so many at once. What is copied beyond the end is
     /// overwritten.
     #[inline]
