@@ -23,7 +23,7 @@ mod part;
 mod record;
 
 use std::ffi::OsString;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy as _;
@@ -269,6 +269,14 @@ fn names(folder: &Path) -> Vec<String> {
         .flatten()
         .filter_map(|entry| entry.file_name().into_string().ok())
         .collect()
+}
+
+/// Reads a file to its end, or up to `limit` bytes; it should have `size`.
+fn read_whole(file: &fs_err::File, size: u64, limit: u64) -> io::Result<Vec<u8>> {
+    let mut content = Vec::with_capacity(size as usize);
+    // Of the system's own file nothing is cleared before it is read into.
+    file.file().take(limit).read_to_end(&mut content)?;
+    Ok(content)
 }
 
 /// Opens a file of the cache to read it. Who can write to the cache can put a pipe or a device there,

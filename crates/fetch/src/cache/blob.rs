@@ -7,7 +7,7 @@ use fs_err::File;
 use prebake_apk::digest::Sha256;
 use sha2::Digest as _;
 
-use super::{CacheError, open_regular};
+use super::{CacheError, open_regular, read_whole};
 
 /// How many bytes are hashed at once.
 const CHUNK: usize = 64 * 1024;
@@ -72,14 +72,9 @@ impl Blob {
         if self.size > limit {
             return Err(too_large(self.size));
         }
-        let mut content = Vec::with_capacity(self.size as usize);
         let file = open_regular(&self.path).map_err(read)?;
-        // Of the system's own file nothing is cleared before it is read into.
-        let size = file
-            .file()
-            .take(limit.saturating_add(1))
-            .read_to_end(&mut content)
-            .map_err(read)? as u64;
+        let content = read_whole(&file, self.size, limit.saturating_add(1)).map_err(read)?;
+        let size = content.len() as u64;
         if size > limit {
             return Err(too_large(size));
         }

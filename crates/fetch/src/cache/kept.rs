@@ -4,13 +4,13 @@
 //! reads it has to be able to tell. So nothing waits for the disk, and a file that a power cut
 //! leaves half-written is one that its reader refuses.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use prebake_apk::digest::Sha256;
 
-use super::{Cache, CacheError, is_hash, names, open_regular};
+use super::{Cache, CacheError, is_hash, names, open_regular, read_whole};
 
 /// The folder of the layout that they are in.
 const FOLDER: &str = "kept";
@@ -36,10 +36,7 @@ impl Cache {
         if size > limit {
             return None;
         }
-        let mut content = Vec::with_capacity(size as usize);
-        // Of the system's own file nothing is cleared before it is read into.
-        let read = file.file().take(limit).read_to_end(&mut content);
-        read.ok()?;
+        let content = read_whole(&file, size, limit).ok()?;
         let now = SystemTime::now();
         let is_old = found
             .modified()
